@@ -17,8 +17,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
+import zarr
 
 import dicom_maker
 import ivimkit as ik
@@ -94,7 +96,7 @@ def _fitted(method: str) -> Any:
     dwi = ik.load(folder / "dwi.nii", average="none")
     result = ik.fit(dwi, method=method, uncertainty=None if method == "bayes" else "curvature")
     ik.save(result, folder / "out")
-    return result, {path.name: path.read_bytes() for path in (folder / "out").iterdir()}
+    return result, _files_in(folder / "out")
 
 
 _HOME: list[Path] = []
@@ -146,6 +148,96 @@ def _received(random: Random, folder: Path) -> Attempt:
     bad = mutators.nifti(random, _labels())
     body = mutators.compressed(random, bad) if random.random() < 0.5 else bad
     return lambda: ik.io.image_of_bytes(body, most=1 << 24)[0].sum()
+
+
+# ---------------------------------------------------------------------- arrays on disk
+
+
+def _files_in(folder: Path) -> dict[str, bytes]:
+    """All files of a folder, by their paths in it."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def _write_files(folder: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
+@functools.cache
+def _array_store(kind: str) -> dict[str, bytes]:
+    """The phantom as a Zarr store of a kind, as its files."""
+    path = _HOME[0] / f"{kind}.zarr"
+    signal = np.rint(np.asarray(_phantom().dwi.signal)).astype(np.int16)
+    b = [float(one) for one in _BVALS.split()]
+    affine = _phantom().dwi.affine.tolist()
+    if kind == "named":
+        group = zarr.create_group(str(path))
+        about = {"units": "a.u.", "affine": affine}
+        group.create_array(
+            "dwi", data=signal, attributes=about, dimension_names=("x", "y", "z", "b")
+        )
+        group.create_array("b", data=np.array(b), dimension_names=("b",))
+    elif kind == "plain":
+        array = zarr.create_array(str(path), data=signal, chunks=(8, 7, 1, 13), zarr_format=2)
+        array.attrs.update(bvals=b, affine=affine)
+    else:
+        group = zarr.create_group(str(path))
+        group.create_array("0", data=signal.T, chunks=(5, 2, 7, 8))
+        axes = [{"name": "t", "type": "time"}]
+        axes += [{"name": name, "type": "space", "unit": "millimeter"} for name in "zyx"]
+        scale = {"type": "scale", "scale": [1, 6.0, 2.0, 2.0]}
+        image = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": [scale]}]}
+        group.attrs.update(ome={"version": "0.5", "multiscales": [image]}, bvals=b)
+    return _files_in(path)
+
+
+def _damage_store(random: Random, files: dict[str, bytes]) -> dict[str, bytes]:
+    """Return the files of a store with metadata or a chunk of it damaged, or a file left out."""
+    files = dict(files)
+    about = [name for name in files if Path(name).name.startswith((".z", "zarr.json"))]
+    chosen = random.choice(about if random.random() < 0.7 else list(files))
+    if random.random() < 0.1:
+        del files[chosen]
+    elif chosen in about:
+        files[chosen] = mutators.json_text(random, json.loads(files[chosen]))
+    else:
+        files[chosen] = mutators.damaged(random, files[chosen])
+    return files
+
+
+def _zarr(random: Random, folder: Path) -> Attempt:
+    path = folder / "dwi.zarr"
+    kind = random.choice(("named", "plain", "ome"))
+    _write_files(path, _damage_store(random, _array_store(kind)))
+    return functools.partial(_read_array, random.choice((None, None, _BVALS)), path)
+
+
+@functools.cache
+def _hdf5_file() -> bytes:
+    path = _HOME[0] / "good.h5"
+    signal = np.rint(np.asarray(_phantom().dwi.signal)).astype(np.int16)
+    with h5py.File(path, "w") as file:
+        file.create_dataset("raw/dwi", data=signal, chunks=(8, 7, 1, 13), compression="gzip")
+        file["raw/bvals"] = [float(one) for one in _BVALS.split()]
+        file["raw/dwi"].attrs["affine"] = _phantom().dwi.affine
+        for axis, label in enumerate("xyzb"):
+            file["raw/dwi"].dims[axis].label = label
+    return path.read_bytes()
+
+
+def _hdf5(random: Random, folder: Path) -> Attempt:
+    path = folder / "dwi.h5"
+    path.write_bytes(mutators.damaged(random, _hdf5_file()))
+    return functools.partial(_read_array, random.choice((None, None, _BVALS)), path)
+
+
+def _read_array(bvals: str | None, path: Path) -> None:
+    b = None if bvals is None else [float(one) for one in bvals.split()]
+    dwi = ik.load(path, b)
+    np.asarray(dwi.signal)[..., dwi.volumes].sum()
+    _ = ik.models.get("biexp").advice(dwi.acquisition), dwi.mask.sum(), dwi.affine.sum()
 
 
 # -------------------------------------------------------------------------------- DICOM
@@ -359,31 +451,45 @@ def _result(random: Random, folder: Path) -> Attempt:
     _, files = _fitted(method)
     if random.random() < 0.3:
         files = {path.name: path.read_bytes() for path in (_FORMAT1 / method).iterdir()}
-    out = folder / "out"
-    out.mkdir()
     made = dict(files)
     if random.random() < 0.75:
         made["fit.json"] = mutators.json_text(random, json.loads(files["fit.json"]))
     else:
         name = random.choice([name for name in files if not name.endswith(".json")])
         made[name] = mutators.damaged(random, files[name])
-    for name, content in made.items():
-        (out / name).write_bytes(content)
+    out = folder / "out"
+    _write_files(out, made)
     scan: bool | Path = random.choice((False, False, True, _HOME[0] / method / "dwi.nii"))
+    return functools.partial(_use_result, out, scan, "nifti")
 
-    def read() -> None:
-        result = ik.load_result(out, scan=scan)
-        result.predict([0, 100, 800])
-        _ = result.counts(), result.sentence((0,) * len(result.shape))
-        _ = [result.reliable(name) for name in result.maps]
-        labels = ik.Labels(np.ones(result.shape, int), {1: "liver"})
-        quality.roi_table(result, labels, mean_fit=result.dwi is not None)
-        quality.lights(result)
-        rerun(result)
-        methods_text(result, Citations())
-        ik.save(result, folder / "again")
 
-    return read
+@functools.cache
+def _stored() -> dict[str, bytes]:
+    """A fit with its maps as Zarr, as its folder's files."""
+    result, _ = _fitted("varpro")
+    ik.save(result, _HOME[0] / "stored", format="zarr")
+    return _files_in(_HOME[0] / "stored")
+
+
+def _stored_result(random: Random, folder: Path) -> Attempt:
+    record = {name: one for name, one in _stored().items() if name == "fit.json"}
+    store = {name: one for name, one in _stored().items() if name not in record}
+    out = folder / "out"
+    _write_files(out, record | _damage_store(random, store))
+    return functools.partial(_use_result, out, False, "zarr")
+
+
+def _use_result(out: Path, scan: bool | Path, format: str) -> None:
+    result = ik.load_result(out, scan=scan)
+    result.predict([0, 100, 800])
+    _ = result.counts(), result.sentence((0,) * len(result.shape))
+    _ = [result.reliable(name) for name in result.maps]
+    labels = ik.Labels(np.ones(result.shape, int), {1: "liver"})
+    quality.roi_table(result, labels, mean_fit=result.dwi is not None)
+    quality.lights(result)
+    rerun(result)
+    methods_text(result, Citations())
+    ik.save(result, out.with_name("again"), format=format)
 
 
 def _context(random: Random, folder: Path) -> Attempt:
@@ -460,6 +566,8 @@ TARGETS = {
     target.name: target
     for target in (
         Target("scan", _scan),
+        Target("zarr", _zarr),
+        Target("hdf5", _hdf5),
         Target("mask", _mask),
         Target("labels", _label_image),
         Target("dicom", _dicom),
@@ -470,6 +578,7 @@ TARGETS = {
         Target("table", _table),
         Target("prior", _prior),
         Target("result", _result),
+        Target("stored", _stored_result),
         Target("context", _context),
         Target("drawing", _drawing),
         Target("refit", _refit),

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
+from ivimkit.addresses import is_address, public
 from ivimkit.cohort.entities import NAMES, label_of, short_name
 from ivimkit.cohort.subjects import SIGMA, Found, Subject, check_distinct
 from ivimkit.errors import FileFormatError, InputError, OptionError
@@ -151,6 +152,12 @@ def _subject(path: Path, line: int, row: Mapping[str, str], mask: str | None) ->
 
 
 def _file(path: Path, line: int, name: str) -> Path:
+    if is_address(name):
+        raise FileFormatError(
+            f"{path}, line {line}: {public(name)} is an address, and a cohort is read from files "
+            "on a disk that all processes see, as each is compared with what was fitted before; "
+            "expected a path. Copy the files there first, or fit single scans with ivimkit fit"
+        )
     file = path.parent / Path(name).expanduser()
     if not file.is_file():
         raise FileFormatError(

@@ -58,7 +58,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True):
         """
         known: dict[str, float | str] = {}
         for name, (own, factor) in _OF_SIDECARS.items():
-            value = scan.facts.get(name)
+            value = scan.dwi.sidecar.get(name)
             if isinstance(value, int | float) and not isinstance(value, bool):
                 known[own] = factor * value
         for name, values in scan.dwi.acquisition.variables.items():

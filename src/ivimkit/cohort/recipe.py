@@ -31,6 +31,7 @@ from ivimkit.io.json_text import to_json
 from ivimkit.io.prior_files import write_prior
 from ivimkit.io.record import settings_of, settings_record
 from ivimkit.io.record_form import SettingsRecord
+from ivimkit.io.scan_sidecar import read_scan_sidecar
 from ivimkit.noise import FIT_SOURCES, for_fit
 from ivimkit.portable_bits import PORTABLE_TARGET, cpu_target, has_portable_bits
 from ivimkit.preprocessing.step_list import steps_of
@@ -249,7 +250,7 @@ class Recipe:
             )
 
     def load(self, subject: Subject) -> DWI:
-        """Load a scan as the recipe says.
+        """Load a scan as the recipe says, with what its sidecar tells the steps and the protocol.
 
         Raises
         ------
@@ -268,6 +269,9 @@ class Recipe:
             average=reading.average,
             tolerance=reading.tolerance,
         )
+        inherited = read_scan_sidecar(subject.sidecar).facts
+        # What lies next to the scan comes first.
+        dwi = dwi.with_sidecar({**inherited, **dwi.sidecar})
         if reading.selection:
             dwi = dwi.select(**reading.selection)
         faults = [one for one in scan_findings(dwi) if one.is_fault] if self.strict else []

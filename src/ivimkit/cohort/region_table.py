@@ -13,7 +13,6 @@ from ivimkit.cohort.entities import NAMES
 from ivimkit.cohort.subjects import Subject
 from ivimkit.extend.derived_maps import describe
 from ivimkit.io.table_cells import escaped, guarded
-from ivimkit.io.table_files import csv_of
 from ivimkit.quality.distribution import centre_and_spread
 from ivimkit.scan.labels import Labels
 from ivimkit.status import FitStatus
@@ -136,21 +135,33 @@ def _of_region(result: FitResult, at: Any) -> dict[str, float]:
     }
 
 
-def write_region_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as TSV, as BIDS has it: n/a where there is no value."""
+def write_region_rows(
+    path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = COLUMNS
+) -> None:
+    """Write rows as TSV, as BIDS has it: n/a where there is no value.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    rows : sequence of mapping
+        The rows, all with the same columns.
+    columns : sequence of str
+        Those of a table without rows.
+    """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(rows[0] if rows else COLUMNS)
+        writer.writerow(rows[0] if rows else columns)
         writer.writerows([_cell(value) for value in row.values()] for row in rows)
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
         return guarded(escaped(value))
-    return "n/a" if value != value else value
+    return "n/a" if value is None or value != value else value
 
 
 def write_region_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table in the same way."""
-    cells = table.astype(object).where(table.notna(), "n/a")
-    path.write_text(csv_of(cells, "\t"), encoding="utf-8", newline="")
+    cells = table.astype(object).where(table.notna(), None)
+    write_region_rows(path, cells.to_dict("records"), list(table.columns))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +12,6 @@ from ivimkit.cohort.recipe import Recipe
 from ivimkit.cohort.subjects import Subject
 from ivimkit.errors import AcquisitionError
 from ivimkit.fitting.settings import FitSettings
-from ivimkit.io.scan_sidecar import read_scan_sidecar
 from ivimkit.preprocessing.preprocess import preprocess
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.labels import Labels
@@ -38,14 +35,11 @@ class SubjectScan:
         How it is fitted.
     labels : Labels, optional
         Its regions.
-    facts : mapping of str to object
-        What its sidecar says, which may be one in a folder above.
     """
 
     dwi: DWI
     settings: FitSettings
     labels: Labels | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, subject: Subject, recipe: Recipe) -> SubjectScan:
@@ -68,8 +62,7 @@ class SubjectScan:
         except AcquisitionError as error:
             raise UnsuitableScanError(str(error)) from None
         labels = None if subject.labels is None else io.load_labels(subject.labels, dwi)
-        inherited = read_scan_sidecar(subject.sidecar).facts
-        return cls(dwi, settings, labels, {**inherited, **dwi.sidecar})
+        return cls(dwi, settings, labels)
 
     def learning_labels(self) -> NDArray[np.int32] | None:
         """Return the regions that the method learns separate priors for."""

@@ -30,14 +30,22 @@ class StoredMaps(MapsByName[NDArray[Any]]):
 
     Parameters
     ----------
-    stored : mapping of str to ndarray
-        The arrays.
+    stored : mapping of str to array
+        The arrays: of numpy, or what reads like one.
     """
 
-    def __init__(self, stored: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, stored: Mapping[str, Any]) -> None:
         self._stored = dict(stored)
 
-    def _of(self, name: str) -> NDArray[Any]:
+    def at(self, voxel: tuple[int, ...]) -> dict[str, float]:
+        """Return the value of each map at one voxel."""
+        return {name: float(self[name][voxel]) for name in self}
+
+    def within(self, box: tuple[slice, ...]) -> dict[str, NDArray[Any]]:
+        """Return the maps inside a box of voxels."""
+        return {name: self[name][box] for name in self}
+
+    def _of(self, name: str) -> Any:
         """Return the array of a map."""
         if name not in self._stored:
             raise OptionError(f"there is no map {name!r}; there are {', '.join(self)}")

@@ -16,8 +16,8 @@ from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.fitting.map_names import MapsByName
-from ivimkit.fitting.result_forms import dataset_of, frame_of
+from ivimkit.fitting.map_names import MapsByName, StoredMaps
+from ivimkit.fitting.result_forms import dataset_of, form_of, frame_of
 from ivimkit.fitting.result_text import lines_of_maps, lines_of_regions
 from ivimkit.fitting.screening import Screening
 from ivimkit.fitting.settings import FitSettings
@@ -314,14 +314,15 @@ class FitResult:
         >>> dataset = result.to_xarray()  # doctest: +SKIP
         >>> dataset["D"].sel(z=0).plot()  # doctest: +SKIP
         """
-        about = {
-            "title": f"{self.model.title} by {self.method.title}",
-            "source": f"ivimkit {self.provenance.versions.get('ivimkit', '')}".strip(),
-            "equation": self.model.equation,
-            "references": "; ".join((*self.model.references, *self.method.references)),
-            "b_values": [float(b) for b in self.provenance.bvals],
-        }
-        return dataset_of(self.maps, self.status, self.model, self.geometry, about)
+        form = form_of(
+            list(self.maps),
+            self.status,
+            self.settings,
+            self.geometry,
+            versions=self.provenance.versions,
+            bvals=self.provenance.bvals,
+        )
+        return dataset_of(self.maps, self.status, form)
 
     def to_dataframe(self, labels: Labels | ArrayLike | None = None) -> pd.DataFrame:
         """Return a table of pandas with one row per voxel of the mask.
@@ -747,7 +748,7 @@ class FitResult:
         >>> result.at((5, 4, 0))["D"] == result.maps["D"][5, 4, 0]
         np.True_
         """
-        if isinstance(self.maps, VoxelMaps):
+        if isinstance(self.maps, StoredMaps):
             return self.maps.at(voxel)
         return {name: float(self.maps[name][voxel]) for name in self.maps}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from ivimkit.errors import OptionError
 from ivimkit.extend.derived_maps import describe
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.settings import FitSettings
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.labels import Labels
 from ivimkit.status import explain
@@ -19,23 +21,102 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["AXES", "dataset_of", "frame_of"]
+__all__ = ["AXES", "STATUS", "DatasetForm", "dataset_of", "form_of", "frame_of"]
 
 AXES = ("x", "y", "z")
 """Names of the axes of an image."""
 
 _CF_VERSION = "CF-1.11"
-_STATUS = "status"
+STATUS = "status"
+"""Name of the status among the maps."""
+
+
+@dataclass(frozen=True)
+class DatasetForm:
+    """Maps and status as the CF conventions describe them [1]_, without their values.
+
+    Parameters
+    ----------
+    axes : tuple of str
+        Names of the axes of the maps.
+    variables : mapping of str to mapping
+        Attributes of each map, and of the status.
+    coordinates : mapping of str to tuple
+        Where the voxels are along an axis: its name, positions in mm, and attributes.
+    attributes : mapping of str to object
+        Attributes of the whole: texts, numbers, or lists of them.
+
+    References
+    ----------
+    .. [1] NetCDF Climate and Forecast (CF) Metadata Conventions, version 1.11.
+       https://cfconventions.org
+    """
+
+    axes: tuple[str, ...]
+    variables: Mapping[str, Mapping[str, Any]]
+    coordinates: Mapping[str, tuple[str, NDArray[np.float64], Mapping[str, Any]]]
+    attributes: Mapping[str, Any]
+
+
+def form_of(
+    names: Sequence[str],
+    status: NDArray[np.int32],
+    settings: FitSettings,
+    geometry: Geometry,
+    *,
+    versions: Mapping[str, str],
+    bvals: Sequence[float],
+) -> DatasetForm:
+    """Describe maps and status as the CF conventions do.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The maps.
+    status : ndarray of int, shape (...)
+        The status map.
+    settings : FitSettings
+        How the fit was made.
+    geometry : Geometry
+        Where the voxels are.
+    versions : mapping of str to str
+        Versions of ivimkit and of the packages that computed.
+    bvals : sequence of float
+        b-values that were fitted, s/mm^2.
+
+    Returns
+    -------
+    DatasetForm
+    """
+    model, method = settings.model, settings.method
+    axes = axis_names(status.shape)
+    flags = {flag: about for flag, about in explain(model).items() if flag}
+    about_status = {
+        "long_name": "status of the fit",
+        "flag_masks": np.array(list(flags), dtype=status.dtype),
+        "flag_meanings": " ".join(name for name, *_ in flags.values()),
+    }
+    return DatasetForm(
+        axes,
+        {**{name: _attributes_of(name, names, model) for name in names}, STATUS: about_status},
+        _coordinates(axes, status.shape, geometry),
+        {
+            "Conventions": _CF_VERSION,
+            "title": f"{model.title} by {method.title}",
+            "source": f"ivimkit {versions.get('ivimkit', '')}".strip(),
+            "equation": model.equation,
+            "references": "; ".join((*model.references, *method.references)),
+            "b_values": [float(b) for b in bvals],
+            # xarray has no place for the position of an image; programs find it here.
+            "affine": geometry.affine.ravel().tolist(),
+        },
+    )
 
 
 def dataset_of(
-    maps: Mapping[str, NDArray[np.float64]],
-    status: NDArray[np.int32],
-    model: SignalModel,
-    geometry: Geometry,
-    attributes: Mapping[str, Any],
+    maps: Mapping[str, NDArray[np.float64]], status: NDArray[np.int32], form: DatasetForm
 ) -> xr.Dataset:
-    """Return maps and status as a data set with the attributes of the CF conventions [1]_.
+    """Return maps and status as a data set.
 
     Parameters
     ----------
@@ -43,12 +124,8 @@ def dataset_of(
         The maps.
     status : ndarray of int, shape (...)
         The status map.
-    model : SignalModel
-        The fitted model.
-    geometry : Geometry
-        Where the voxels are.
-    attributes : mapping of str to object
-        Further attributes of the data set: texts, numbers or lists of numbers.
+    form : DatasetForm
+        Their description.
 
     Returns
     -------
@@ -58,11 +135,6 @@ def dataset_of(
     ------
     OptionError
         If xarray is not installed.
-
-    References
-    ----------
-    .. [1] NetCDF Climate and Forecast (CF) Metadata Conventions, version 1.11.
-       https://cfconventions.org
     """
     try:
         import xarray as xr
@@ -71,30 +143,13 @@ def dataset_of(
             "a data set needs xarray, which is not installed. Install it: "
             "pip install 'ivimkit[xarray]'"
         ) from None
-    axes = axis_names(status.shape)
-    names = list(maps)
-    variables: dict[str, Any] = {
-        name: (axes, maps[name], _attributes_of(name, names, model)) for name in names
-    }
-    flags = {flag: about for flag, about in explain(model).items() if flag}
-    variables[_STATUS] = (
-        axes,
-        status,
-        {
-            "long_name": "status of the fit",
-            "flag_masks": np.array(list(flags), dtype=status.dtype),
-            "flag_meanings": " ".join(name for name, *_ in flags.values()),
-        },
-    )
     return xr.Dataset(
-        variables,
-        coords=_coordinates(axes, status.shape, geometry),
-        attrs={
-            "Conventions": _CF_VERSION,
-            **attributes,
-            # xarray has no place for the position of an image; programs find it here.
-            "affine": geometry.affine.ravel().tolist(),
+        {
+            name: (form.axes, status if name == STATUS else maps[name], about)
+            for name, about in form.variables.items()
         },
+        coords=dict(form.coordinates),
+        attrs=form.attributes,
     )
 
 
@@ -132,7 +187,7 @@ def _attributes_of(name: str, names: Sequence[str], model: SignalModel) -> dict[
     return {
         "long_name": about.description,
         "units": cf_unit(about.unit),
-        "ancillary_variables": " ".join([*further, _STATUS]),
+        "ancillary_variables": " ".join([*further, STATUS]),
     }
 
 
@@ -172,7 +227,7 @@ def frame_of(
         columns["region"] = pd.Categorical([labels.names.get(int(n)) for n in numbers])
     for name in maps:
         columns[name] = np.atleast_1d(maps[name][mask])
-    columns[_STATUS] = np.atleast_1d(status[mask])
+    columns[STATUS] = np.atleast_1d(status[mask])
     table = pd.DataFrame(columns)
     if axes:
         table.index = pd.MultiIndex.from_arrays(np.nonzero(mask), names=axes)

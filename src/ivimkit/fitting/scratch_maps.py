@@ -30,11 +30,8 @@ class ScratchMaps(StoredMaps):
     """
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        return self._of(name)
-
-    def within(self, box: tuple[slice, ...]) -> dict[str, NDArray[np.float64]]:
-        """Return the maps inside a box of voxels."""
-        return {name: np.array(own[box], np.float64) for name, own in self._stored.items()}
+        found: NDArray[Any] = self._of(name)
+        return found
 
 
 class ScratchWriter:

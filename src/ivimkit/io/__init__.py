@@ -16,7 +16,8 @@ from ivimkit.io.label_names import load_label_names
 from ivimkit.io.map_files import image_bytes, save_map, save_scan
 from ivimkit.io.preprocessed_files import check_preprocessed, save_preprocessed
 from ivimkit.io.prior_files import load_prior, save_prior
-from ivimkit.io.result_files import check_output, load_result, save
+from ivimkit.io.result_files import check_output, save
+from ivimkit.io.result_loading import load_result
 from ivimkit.io.scan_loading import check_map, load, load_map
 from ivimkit.io.table_files import check_tables, csv_of, load_table, save_tables
 from ivimkit.io.weight_files import load_weights

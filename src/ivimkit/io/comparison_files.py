@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ivimkit.io.map_folder import MapFolder, SavedMap, found_mask
 from ivimkit.io.record import fit_record
 from ivimkit.io.record_form import FORMAT, ComparisonRecord
-from ivimkit.io.result_files import FIGURES
 from ivimkit.io.result_folder import absolute, check_free
+from ivimkit.io.result_names import FIGURES
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.parameter import Parameter
 

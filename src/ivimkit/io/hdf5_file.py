@@ -88,12 +88,23 @@ def of_hdf5(node: Any, name: str, inside: str = "") -> StoredArray:
         path = chosen_array(name, arrays)
         name, node = f"{name}{INSIDE}{path}", node[path]
     group = node.parent
-    labels = [str(one.label).lower() for one in node.dims]
     return StoredArray(
         name,
         node,
         {**dict(group.attrs), **dict(node.attrs)},
-        tuple(labels) if all(labels) else None,
+        _axes_of(node),
         columns={key: one for key, one in group.items() if len(getattr(one, "shape", ())) == 1},
         bytes_stored=int(node.id.get_storage_size()),
     )
+
+
+def _axes_of(node: Any) -> tuple[str, ...] | None:
+    """Return the names of the axes of a data set, if all have one.
+
+    Not from its `dims`: there a damaged attribute ends the process.
+    """
+    labels = [
+        one.decode() if isinstance(one, bytes) else str(one or "")
+        for one in node.attrs.get("DIMENSION_LABELS", ())
+    ]
+    return tuple(one.lower() for one in labels) if labels and all(labels) else None

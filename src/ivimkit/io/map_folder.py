@@ -26,14 +26,19 @@ from ivimkit.scan.geometry import Geometry
 from ivimkit.writing import Files, told_as_input, write_files
 
 __all__ = [
+    "MAP_STORE",
     "MASK",
     "MapFolder",
     "SavedMap",
+    "check_folders_free",
     "check_mask_free",
     "files_of",
     "found_mask",
     "image_name",
 ]
+
+MAP_STORE = "maps.zarr"
+"""Name of the store with the maps of a result as Zarr."""
 
 MASK = "mask.nii.gz"
 """Name of the mask that is saved with a result, if ivimkit found it in the scan."""
@@ -82,6 +87,8 @@ class MapFolder:
         The mask, if ivimkit found it in the scan, so that there is no other copy.
     others : mapping of str to callable
         Other files by name, each with a function that writes it to a path.
+    folders : sequence of str
+        Names among them that are folders.
     outdated : callable
         Names the other files in a folder that are removed with its earlier content: they would
         be mistaken for those of this one.
@@ -97,6 +104,7 @@ class MapFolder:
     make_record: Callable[[list[str]], msgspec.Struct]
     mask: NDArray[np.bool_] | None = None
     others: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+    folders: Sequence[str] = ()
     outdated: Callable[[Path], Sequence[str]] = lambda _: ()
     kept: Sequence[str] = ()
     inner: Mapping[str, MapFolder] = field(default_factory=dict)
@@ -138,13 +146,16 @@ class MapFolder:
         """Return what to write to a folder, or within it, after checking that it is free."""
         home = target / within
         check_free(home, self.names, overwrite=overwrite)
+        check_folders_free(home, self.record, self.folders)
         if self.mask is not None:
             check_mask_free(home, self.record)
         with told_as_input(home):
             old = [*files_of(home, self.record), *self.outdated(home)]
         old = [name for name in old if str(home / name) not in self.kept]
-        names, old = ([f"{within}{name}" for name in some] for some in (self.names, old))
-        return Files(names, lambda stage: self._write(stage / within), old)
+        names, old, folders = (
+            [f"{within}{name}" for name in some] for some in (self.names, old, self.folders)
+        )
+        return Files(names, lambda stage: self._write(stage / within), old, folders)
 
     def _write(self, folder: Path) -> None:
         """Write all files; compression, the slow part, runs in threads."""
@@ -214,6 +225,32 @@ def check_mask_free(folder: Path, record: str) -> None:
         )
 
 
+def check_folders_free(folder: Path, record: str, names: Sequence[str]) -> None:
+    """Refuse to replace a folder that ivimkit did not write, even when overwriting.
+
+    Parameters
+    ----------
+    folder : Path
+        Where folders are to be saved.
+    record : str
+        Name of the file in it that lists what was written by ivimkit.
+    names : sequence of str
+        Names of the folders.
+
+    Raises
+    ------
+    OutputExistsError
+        If there is such a folder.
+    """
+    own = files_of(folder, record)
+    for name in names:
+        if (folder / name).is_dir() and name not in own:
+            raise OutputExistsError(
+                f"{folder / name} exists already, and is not part of an earlier result; expected "
+                "no such folder. Choose another place for the result"
+            )
+
+
 def files_of(folder: Path, record: str) -> list[str]:
     """Return the files that the record in a folder lists, if there is a readable one."""
     if not (folder / record).is_file():
@@ -224,5 +261,12 @@ def files_of(folder: Path, record: str) -> list[str]:
         return []
     if not isinstance(names, list):
         return []
-    # Only plain file names: an untrusted record must not reach outside the folder.
-    return [name for name in names if isinstance(name, str) and Path(name).name == name]
+    # Only plain file names: an untrusted record must not reach outside the folder, nor remove
+    # other folders in it than those that results have.
+    return [
+        name
+        for name in names
+        if isinstance(name, str)
+        and Path(name).name == name
+        and (name == MAP_STORE or not (folder / name).is_dir())
+    ]

@@ -22,6 +22,7 @@ from ivimkit.errors import FileFormatError
 from ivimkit.io.image_stem import stem_of_name
 from ivimkit.io.remote_files import content_of, file_system, reached
 from ivimkit.io.stored_array import INSIDE
+from ivimkit.writing import check_scratch
 
 __all__ = [
     "address_of",
@@ -244,7 +245,7 @@ def _copy(address: str, part: Path) -> None:
             # Before the first byte is written.
             if size is not None and not sizes:
                 sizes.append(size)
-                _check_space(address, size, part.parent)
+                check_scratch(part.parent, size, f"a copy of {public(address)}")
 
         from fsspec.callbacks import Callback  # type: ignore[import-untyped]
 
@@ -253,13 +254,3 @@ def _copy(address: str, part: Path) -> None:
             raise IsADirectoryError(address)
         if sizes and part.stat().st_size != sizes[0]:
             raise EOFError
-
-
-def _check_space(address: str, size: int, folder: Path) -> None:
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise FileFormatError(
-            f"{public(address)} has {size / 1e9:.3g} GB and {folder} has {free / 1e9:.3g} GB of "
-            "free space; expected room for a copy. Choose another folder for temporary files "
-            "(TMPDIR)"
-        )

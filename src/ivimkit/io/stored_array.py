@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import FileFormatError, OptionError, ShapeError
+from ivimkit.io.untrusted_files import untrusted
 from ivimkit.scan.geometry import Geometry
 
 __all__ = ["B_NAMES", "INSIDE", "StoredArray", "chosen_array", "split_inside"]
@@ -30,6 +32,8 @@ _MAX_LISTED = 10
 # No format makes the signal of a scan smaller than gzip can make zeros.
 _MAX_EXPANSION = 1040
 _FREE_BYTES = 1 << 26
+_MAX_B_VALUES = 1 << 16
+_HUGE = 10**30
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +91,15 @@ class StoredArray:
             raise FileFormatError(
                 f"{self.name} has shape {shape}; expected at least one voxel. Save it again"
             )
-        claimed = int(np.prod([float(n) for n in shape])) * kind.itemsize
+        # What is read at least is a chunk, which may be larger than the array.
+        parts = [shape, *(getattr(self.array, name, None) or () for name in ("chunks", "shards"))]
+        claimed = max(math.prod(map(int, part)) for part in parts) * kind.itemsize
         stored = self.bytes_stored
         if stored is not None and claimed > max(_FREE_BYTES, stored * _MAX_EXPANSION):
             raise FileFormatError(
-                f"{self.name} says that it has {claimed / 1e9:.3g} GB, shape {shape}, and "
-                f"{stored} bytes are stored; expected a scan. It is incomplete or damaged: copy "
-                "it again"
+                f"{self.name} says that it has {min(claimed, _HUGE) / 1e9:.3g} GB, shape "
+                f"{shape!s:.60}, and {stored} bytes are stored; expected a scan. It is "
+                "incomplete or damaged: copy it again"
             )
 
     def order(self, given: str | None) -> tuple[int | None, ...]:
@@ -212,12 +218,19 @@ class StoredArray:
         return affine if np.linalg.matrix_rank(affine) == 4 else None
 
     def _numbers(self, name: str, value: Any) -> NDArray[np.float64]:
-        try:
-            return np.asarray(value[...] if hasattr(value, "chunks") else value, dtype=np.float64)
-        except (TypeError, ValueError):
+        """Return numbers of an attribute, or of an array, which may claim any size."""
+        parts = [getattr(value, what, None) or () for what in ("shape", "chunks", "shards")]
+        if max(math.prod(map(int, part)) for part in parts) > _MAX_B_VALUES:
             raise FileFormatError(
-                f"{name} of {self.name} is {value!r:.60}; expected numbers. Correct it"
-            ) from None
+                f"{name} of {self.name} has more than {_MAX_B_VALUES} numbers; expected one for "
+                "each volume. Correct it"
+            )
+        with untrusted(
+            lambda why: FileFormatError(
+                f"{name} of {self.name} is {value!r:.60}; expected numbers ({why}). Correct it"
+            )
+        ):
+            return np.asarray(value[...] if hasattr(value, "chunks") else value, dtype=np.float64)
 
 
 def split_inside(scan: str | PathLike[str]) -> tuple[Path, str]:

@@ -530,6 +530,10 @@ class DWI:
         """Return the scan with another record of what was done to its signal."""
         return self._with(history=history)
 
+    def with_sidecar(self, sidecar: Mapping[str, Any]) -> DWI:
+        """Return the scan with other facts about it as a whole, by the keys of BIDS."""
+        return self._with(sidecar=sidecar)
+
     def with_signal(self, signal: ArrayLike, **changes: Any) -> DWI:
         """Return the scan with other values of the volumes that are used.
 

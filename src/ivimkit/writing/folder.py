@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -92,7 +92,8 @@ def _write_all(folder: Path, parts: Sequence[Files], called: Path) -> None:
         _clear(folder)
         names = [name for part in parts for name in part.names]
         outdated = [name for part in parts for name in part.outdated]
-        before = _stamps(folder, names)
+        folders = {name for part in parts for name in part.folders}
+        before = _stamps(folder, names, folders)
         new = not folder.exists()
         # Inside an existing folder, because its parent may be another disk or not writable.
         with _stage(folder.parent if new else folder, folder.name) as stage:
@@ -104,12 +105,14 @@ def _write_all(folder: Path, parts: Sequence[Files], called: Path) -> None:
             if new and _renamed(stage / NEW, folder):
                 return
             if not new:
-                _install(Exchange(folder, stage, tuple(names), tuple(outdated)), before)
+                exchange = Exchange(folder, stage, tuple(names), tuple(outdated))
+                _install(exchange, before, folders)
                 return
             # Another process has created the folder meanwhile.
             with _stage(folder, folder.name) as inner:
                 (stage / NEW).replace(inner / NEW)
-                _install(Exchange(folder, inner, tuple(names), tuple(outdated)), before)
+                exchange = Exchange(folder, inner, tuple(names), tuple(outdated))
+                _install(exchange, before, folders)
 
 
 def _renamed(source: Path, folder: Path) -> bool:
@@ -123,11 +126,11 @@ def _renamed(source: Path, folder: Path) -> bool:
     return True
 
 
-def _install(exchange: Exchange, before: dict[str, _Stamp]) -> None:
+def _install(exchange: Exchange, before: dict[str, _Stamp], folders: Set[str]) -> None:
     folder = exchange.folder
     with locked(folder), signals_wait():
         finish_locked(folder)
-        now = _stamps(folder, exchange.names)
+        now = _stamps(folder, exchange.names, folders)
         changed = [name for name in exchange.names if now[name] != before[name]]
         if changed:
             raise OutputExistsError(
@@ -137,13 +140,13 @@ def _install(exchange: Exchange, before: dict[str, _Stamp]) -> None:
         exchange.run()
 
 
-def _stamps(folder: Path, names: Sequence[str]) -> dict[str, _Stamp]:
+def _stamps(folder: Path, names: Sequence[str], folders: Set[str]) -> dict[str, _Stamp]:
     """Return an identity to detect changes of a file; refuse what must not be replaced."""
-    return {name: _stamp(folder / name) for name in names}
+    return {name: _stamp(folder / name, name in folders) for name in names}
 
 
-def _stamp(path: Path) -> _Stamp:
-    if not check_replaceable(path):
+def _stamp(path: Path, is_folder: bool) -> _Stamp:
+    if not (is_folder and path.is_dir()) and not check_replaceable(path):
         return None
     stat = path.stat()
     return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -23,6 +23,8 @@ __all__ = ["ScratchArray", "check_scratch", "scratch_folder"]
 _ON_DISK = Path("/var/tmp")
 """Unlike /tmp, which is part of the memory on many systems."""
 
+_HOW = "TMPDIR, or for maps --scratch"
+
 
 class ScratchArray:
     """An array that is written once, from its start to its end in memory order, and then read.
@@ -53,6 +55,11 @@ class ScratchArray:
                 dir=folder, prefix=".ivimkit-"
             )
         weakref.finalize(self, self._file.close)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of its numbers."""
+        return self._dtype
 
     def append(self, values: NDArray[Any]) -> None:
         """Write the next numbers.
@@ -110,26 +117,35 @@ def scratch_folder(given: str | os.PathLike[str] | None = None) -> Path:
         what = "cannot be written to" if folder.is_dir() else "is not a folder"
         raise InputError(
             f"{folder}, the folder for scratch files, {what}; expected one with enough space and "
-            "write permission. Name another one (--scratch)",
+            f"write permission. Name another one ({_HOW})",
             python="Pass scratch=",
         )
     return folder
 
 
-def check_scratch(folder: Path, n_bytes: float) -> None:
-    """Refuse a folder whose disk has less room than scratch files need, before they are written.
+def check_scratch(folder: Path, n_bytes: float, what: str = "scratch files") -> None:
+    """Refuse a folder whose disk has less room than is needed, before anything is written.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    n_bytes : float
+        What is needed.
+    what : str
+        What it is for.
 
     Raises
     ------
     InputError
-        If it has.
+        If it has less.
     """
     with _told(folder):
         free = shutil.disk_usage(folder).free
     if free < n_bytes:
         raise InputError(
-            f"the disk of {folder}, the folder for scratch files, has {megabytes(free)} left; "
-            f"expected {megabytes(n_bytes)}. Name a folder on another disk (--scratch)",
+            f"the disk of {folder}, the folder for {what}, has {megabytes(free)} left; expected "
+            f"{megabytes(n_bytes)}. Name a folder on another disk ({_HOW})",
             python="Pass scratch=",
         )
 
@@ -149,6 +165,6 @@ def _told(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(
             f"cannot write scratch files to {folder}: {error.strerror or error}; expected a "
-            "folder with enough space and write permission. Name another one (--scratch)",
+            f"folder with enough space and write permission. Name another one ({_HOW})",
             python="Pass scratch=",
         ) from error

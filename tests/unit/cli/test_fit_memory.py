@@ -1,5 +1,6 @@
 """ivimkit fit --mem-mb: the same files, whatever the memory."""
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -25,15 +26,21 @@ def test_maps_are_the_same_and_nothing_else_is_left(scan, tmp_path):
     for name, more in {
         "whole": [],
         "slabs": ["--mem-mb", "251", "--scratch", str(tmp_path)],
+        "zarr": ["--mem-mb", "251", "--scratch", str(tmp_path), "--format", "zarr"],
     }.items():
         done = run.invoke(app, [*words, "--out", str(tmp_path / name), *more])
         assert done.exit_code == 0, done.output
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["slabs", "whole"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["slabs", "whole", "zarr"]
     names = {path.name for path in (tmp_path / "whole").iterdir()}
     assert names == {path.name for path in (tmp_path / "slabs").iterdir()}
     for name in (one for one in names if one.endswith(".nii.gz")):
         whole, slabs = ((tmp_path / folder / name).read_bytes() for folder in ("whole", "slabs"))
         assert whole == slabs, name
+    of_images, stored = (ik.load_result(tmp_path / folder) for folder in ("whole", "zarr"))
+    assert {path.name for path in (tmp_path / "zarr").iterdir()} == {"fit.json", "maps.zarr"}
+    for name in of_images:
+        np.testing.assert_array_equal(of_images[name], stored[name], name)
+    np.testing.assert_array_equal(of_images.status, stored.status)
 
 
 @pytest.mark.parametrize(

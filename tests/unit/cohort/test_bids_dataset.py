@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ivimkit.cohort import find_bids, read_filters
-from ivimkit.errors import InputError
+from ivimkit.cohort import find_bids, find_in_table, read_filters
+from ivimkit.errors import FileFormatError, InputError
 
 SEG = "derivatives/seg"
 
@@ -128,3 +128,10 @@ def test_two_scans_of_one_name_are_an_error(dataset):
 def test_a_folder_that_is_no_data_set(tmp_path):
     with pytest.raises(InputError, match=r"no dataset_description\.json"):
         find_bids(tmp_path)
+
+
+def test_an_address_in_a_table_is_an_error(tmp_path):
+    table = tmp_path / "paths.tsv"
+    table.write_text("participant_id\tscan\n1\thttps://anna:secret@host/a.nii.gz\n")
+    with pytest.raises(FileFormatError, match=r"line 2: https://host/a\.nii\.gz is an address"):
+        find_in_table(table)

@@ -1,12 +1,13 @@
 """A recipe as it is sent to a worker, and the checksum of its options."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.cohort import Recipe
+from ivimkit.cohort import Recipe, find_bids
 from ivimkit.errors import InputError
 from ivimkit.fitting.settings import ScanReading
 
@@ -67,3 +68,13 @@ def test_maps_and_models_of_one_scan_are_refused():
         Recipe.of(fixed).check()
     with pytest.raises(InputError, match=r"sigma is 'sigma\.nii'; expected a number or one of"):
         Recipe.of(sigma="sigma.nii").check()
+
+
+def test_a_scan_has_what_its_sidecar_says_wherever_that_lies(made_dataset, tmp_path):
+    (subject, *_) = find_bids(made_dataset).subjects
+    assert Recipe.of().load(subject).sidecar == {"EchoTime": 0.07}
+    # Of a subject that was described in Python, also one that BIDS would not find.
+    other = tmp_path / "protocol.json"
+    other.write_text('{"EchoTime": 0.09, "PartialFourier": 0.75, "SliceTiming": [0, 1]}')
+    told = Recipe.of().load(replace(subject, sidecar=other)).sidecar
+    assert told == {"EchoTime": 0.07, "PartialFourier": 0.75}

@@ -11,7 +11,7 @@ import ivimkit as ik
 from ivimkit.errors import InputError, OptionError
 from ivimkit.fitting import memory_budget, ranks
 from ivimkit.fitting.scratch_maps import ScratchMaps
-from ivimkit.io import result_files
+from ivimkit.io import result_loading, stored_result
 from ivimkit.writing import scratch
 
 # Thick slices, so that prior local reaches one slice, and every slab has some behind its halo.
@@ -160,8 +160,8 @@ def test_a_result_on_disk_is_used_like_any_other(made, dwi, tmp_path, monkeypatc
     for name, content in images.items():
         assert (tmp_path / "slabs" / name).read_bytes() == content, name
     # To the last digit those of a result that was saved, whose maps are float32 as well.
-    monkeypatch.setattr(result_files, "_MAX_BYTES_IN_MEMORY", 0)
-    later = result_files.with_scan(ik.load_result(tmp_path / "whole"), dwi)
+    monkeypatch.setattr(stored_result, "_MAX_BYTES_IN_MEMORY", 0)
+    later = result_loading.with_scan(ik.load_result(tmp_path / "whole"), dwi)
     assert isinstance(later.maps, ScratchMaps)
     tables = [ik.quality.roi_table(one, ik.Labels(made.labels)) for one in (slabs, later)]
     assert tables[0].equals(tables[1])

@@ -1,5 +1,7 @@
 """Scans in Zarr, OME-Zarr and HDF5: axes, voxels, b-values, and what is not clear."""
 
+import json
+
 import h5py
 import numpy as np
 import pytest
@@ -253,3 +255,39 @@ def test_b_values_are_never_guessed(hdf5):
         ik.load(hdf5, axes="bzyx")
     with h5py.File(hdf5) as file, pytest.raises(AcquisitionError, match="without b-values"):
         ik.fit(file["raw/mask"])
+
+
+def test_what_a_store_claims_is_not_allocated(tmp_path):
+    """Of b-values, of chunks that are larger than the array, of axes without end."""
+    for name, change in {
+        "long": {"shape": [1 << 40]},
+        "chunk": {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1 << 40]}}},
+    }.items():
+        group = zarr.create_group(str(tmp_path / f"{name}.zarr"))
+        group.create_array("dwi", data=SIGNAL, attributes={"affine": AFFINE.tolist()})
+        group.create_array("bvals", data=np.array(B))
+        path = tmp_path / f"{name}.zarr" / "bvals" / "zarr.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+        with pytest.raises(FileFormatError, match=r"bvals of .* has more than 65536 numbers"):
+            ik.load(path.parents[1])
+    path = tmp_path / "chunk.zarr" / "dwi" / "zarr.json"
+    about = json.loads(path.read_text())
+    chunk = about["chunk_grid"]["configuration"]["chunk_shape"]
+    for shape, chunk_shape in (([10**400, 4, 3, 4], chunk), (about["shape"], [1 << 40, 1, 1, 1])):
+        grid = {"name": "regular", "configuration": {"chunk_shape": chunk_shape}}
+        path.write_text(json.dumps(about | {"shape": shape, "chunk_grid": grid}))
+        with pytest.raises(FileFormatError, match=r"GB, shape .* bytes are stored; expected a sc"):
+            ik.load(path.parents[1], B)
+
+
+def test_damaged_b_values_and_labels(tmp_path, hdf5):
+    group = zarr.create_group(str(tmp_path / "a.zarr"))
+    group.create_array("dwi", data=SIGNAL, attributes={"affine": AFFINE.tolist()})
+    group.create_array("bvals", data=np.array(B))
+    (tmp_path / "a.zarr" / "bvals" / "c" / "0").write_bytes(b"damaged")
+    with pytest.raises(FileFormatError, match=r"bvals of .* expected numbers \(Zstd"):
+        ik.load(tmp_path / "a.zarr")
+    with h5py.File(hdf5, "a") as file:
+        file["raw/dwi"].attrs["DIMENSION_LABELS"] = 5
+    with pytest.raises(FileFormatError, match="is not an HDF5 file, or damaged"):
+        ik.load(f"{hdf5}::/raw/dwi", axes="bzyx")

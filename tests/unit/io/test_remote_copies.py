@@ -10,8 +10,8 @@ import pytest
 import ivimkit as ik
 from file_server import file_server
 from ivimkit.errors import AcquisitionError, FileFormatError, InputError
-from ivimkit.io import remote_copies
 from ivimkit.io.remote_copies import at_hand, discard_copies, local_path, origin
+from ivimkit.writing import scratch
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +130,9 @@ def test_other_stores_of_objects(served):
 def test_a_copy_needs_space(served, monkeypatch):
     folder, address = served
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(remote_copies.shutil, "disk_usage", lambda _: usage(1, 1, 10))
-    with pytest.raises(FileFormatError, match="free space; expected room for a copy"):
+    monkeypatch.setattr(scratch.shutil, "disk_usage", lambda _: usage(1, 1, 10))
+    where = f"the folder for a copy of {address}/empty.nii.gz, has 1 MB left; expected 1 MB"
+    with pytest.raises(InputError, match=where):
         ik.load(f"{address}/empty.nii.gz", folder / "dwi.bval")
 
 

@@ -11,15 +11,24 @@ import pytest
 import ivimkit as ik
 from ivimkit.errors import FileFormatError, InputError
 from ivimkit.io import scan_files
-from ivimkit.io import unpacked as module
 from ivimkit.io.unpacked import unpacked
+from ivimkit.writing import scratch as module
+
+
+def is_mapped(array):
+    """Whether the numbers are in a file that is mapped into memory."""
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap):
+            return True
+        array = array.base
+    return False
 
 
 @pytest.mark.parametrize("slope", [None, (0.5, 3.0)])
 def test_the_array_is_that_of_the_file(write, signal, tmp_path, slope):
     path = write("dwi.nii.gz", signal, np.int16, slope=slope)
     found = unpacked(path, tmp_path)
-    assert isinstance(found, np.memmap)
+    assert is_mapped(found)
     assert found.dtype == (np.int16 if slope is None else np.float32)
     assert np.array_equal(found, ik.io.load_map(path))
     # Nothing has a name that a process which is killed could leave behind.
@@ -31,7 +40,8 @@ def test_load_unpacks_scans_above_a_size(scan, monkeypatch):
     monkeypatch.setattr(scan_files, "MIN_UNPACKED_BYTES", 1000)
     mapped = ik.load(scan)
     assert np.array_equal(mapped.signal, here.signal)
-    assert isinstance(mapped.signal.base, np.memmap) or isinstance(mapped.signal, np.memmap)
+    assert is_mapped(mapped.signal)
+    assert not is_mapped(here.signal)
 
 
 def damaged(path, change):
@@ -57,10 +67,10 @@ def test_a_stream_of_another_length_is_refused(scan, tmp_path, change, match):
 def test_a_full_disk_is_a_sentence(scan, tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage(1, 1, 10))
-    with pytest.raises(InputError, match=r"GB are needed, 1e-08 GB free; expected a folder"):
+    with pytest.raises(InputError, match=r"the content of .*dwi.nii.gz, has 1 MB left; expected"):
         unpacked(scan, tmp_path)
     monkeypatch.undo()
-    with pytest.raises(InputError, match="No such file or directory; expected a folder with"):
+    with pytest.raises(InputError, match="none, the folder for scratch files, is not a folder"):
         unpacked(scan, tmp_path / "none")
 
 

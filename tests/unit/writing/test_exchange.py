@@ -32,8 +32,17 @@ def saved(out, scale, pictures):
         for name in pictures:
             (stage / name).write_text(f"picture of {scale}")
 
+    def store(stage):
+        # As many files as there happen to be.
+        (stage / "store").mkdir()
+        for number in range(int(4 * scale)):
+            (stage / "store" / f"{number}.txt").write_text(f"part of {scale}")
+
     result_folder(made_result(maps, model="monoexp")).save(
-        out, Files(pictures, draw), overwrite=True
+        out,
+        Files(pictures, draw),
+        Files(["store"], store, folders=["store"]),
+        overwrite=True,
     )
 
 
@@ -73,6 +82,8 @@ def states(tmp_path_factory):
     assert after[0] == 2.0
     assert "figures/uncertainty.png" not in after[1]
     assert "report.html" not in after[1]
+    assert before[1]["store/3.txt"] == "part of 1.0"
+    assert after[1]["store/7.txt"] == "part of 2.0"
     assert after[1]["figures/maps.png"] == "picture of 2.0"
     assert {after[1]["notes.txt"], after[1]["figures/notes.png"]} == {"mine"}
     return template, before, after

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,16 @@ from ivimkit.cli.options.shared_options import (
     out_option,
 )
 
-__all__ = ["fit"]
+__all__ = ["MapFormat", "fit"]
+
+
+# The names of choices are repeated here, as importing their owner takes too long for --help.
+# tests/unit/cli/options/test_shared_options.py compares them.
+class MapFormat(StrEnum):
+    """Choices of --format."""
+
+    nifti = "nifti"
+    zarr = "zarr"
 
 
 def fit(
@@ -53,6 +63,16 @@ def fit(
         ),
     ] = False,
     overwrite: Overwrite = False,
+    map_format: Annotated[
+        MapFormat,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            rich_help_panel=OUTPUT_PANEL,
+            help="How maps are stored: nifti, a .nii.gz for each; or zarr, all in maps.zarr, for "
+            "xarray and for results larger than memory. The numbers are the same.",
+        ),
+    ] = MapFormat.nifti,
     figures: Annotated[
         bool,
         typer.Option(
@@ -89,7 +109,7 @@ def fit(
       ivimkit fit later.nii.gz --method bayes --prior dwi_ivim/prior.npz
       ivimkit fit dwi.nii.gz --mask auto
       ivimkit fit dwi.nii.gz --preprocess auto
-      ivimkit fit large.nii --mask mask.nii.gz --mem-mb 2000
+      ivimkit fit large.nii --mask mask.nii.gz --mem-mb 2000 --format zarr
       ivimkit fit sub-*/dwi.nii.gz --mask mask.nii.gz --out group --overwrite
     """
     # Here and not above: --help must not wait for numpy and numba.
@@ -108,6 +128,7 @@ def fit(
         steps=None if preprocess is None else ScanSteps(preprocess),
         out=out,
         overwrite=overwrite,
+        map_format=map_format.value,
         figures=figures,
         unreliable=unreliable.value,
         anonymous=anonymous,

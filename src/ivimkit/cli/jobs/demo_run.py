@@ -31,7 +31,8 @@ from ivimkit.errors import OutputExistsError
 from ivimkit.fitting.fit import fit, fit_with
 from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.settings import FitSettings
-from ivimkit.io.result_files import REPORT, result_folder
+from ivimkit.io.result_files import result_folder
+from ivimkit.io.result_names import REPORT
 from ivimkit.io.table_files import write_csv
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.labels import Labels

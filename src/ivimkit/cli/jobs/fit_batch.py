@@ -39,7 +39,8 @@ from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.settings import FitSettings
 from ivimkit.io.dicom.context import DicomContext
 from ivimkit.io.preprocessed_files import PREPROCESSED, staged
-from ivimkit.io.result_files import also_folder, result_folder
+from ivimkit.io.result_files import result_folder
+from ivimkit.io.result_names import also_folder
 from ivimkit.machine import PROCESS_MB
 from ivimkit.scan.dwi import DWI
 from ivimkit.writing import Files
@@ -63,6 +64,8 @@ class FitBatch(ScanBatch):
         What to do to each scan before the fit.
     unreliable : {"fade", "hide", "show"}
         How figures show voxels that are not reliable.
+    map_format : {"nifti", "zarr"}
+        How maps are stored, see `ivimkit.save`.
     anonymous : bool
         Whether results of DICOM keep nothing of the patient.
     is_kept : bool
@@ -80,6 +83,7 @@ class FitBatch(ScanBatch):
     also: str | None = None
     steps: ScanSteps | None = None
     unreliable: str = "fade"
+    map_format: str = "nifti"
     anonymous: bool = False
     is_kept: bool = True
     mem_mb: float | None = None
@@ -104,10 +108,15 @@ class FitBatch(ScanBatch):
             model=model_of(self.setup.model),
             overwrite=self.overwrite,
             with_mask=self.scan.finds_mask,
+            format=self.map_format,
         )
         if self.also is not None:
-            inner = also_folder(folder, self.also)
-            io.check_output(inner, model=model_of(self.setup.model), overwrite=self.overwrite)
+            io.check_output(
+                also_folder(folder, self.also),
+                model=model_of(self.setup.model),
+                overwrite=self.overwrite,
+                format=self.map_format,
+            )
         if self.steps is not None:
             io.check_preprocessed(folder / PREPROCESSED, overwrite=self.overwrite)
 
@@ -230,7 +239,8 @@ class _Job:
         self, result: FitResult, dwi: DWI | None, folder: Path, *further: Files
     ) -> Path | None:
         """Save the result and its figures at once; return the folder of these, if there is one."""
-        saved, overwrite = result_folder(result), self.batch.overwrite
+        saved = result_folder(result, self.batch.map_format)
+        overwrite = self.batch.overwrite
         if dwi is None:
             saved.save(folder, *further, overwrite=overwrite)
             return None

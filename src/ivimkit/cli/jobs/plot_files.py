@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ivimkit import quality, report
 from ivimkit.fitting.result import FitResult
-from ivimkit.io.result_files import FIGURES
+from ivimkit.io.result_names import FIGURES
 from ivimkit.organs import OrganPreset
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.labels import Labels

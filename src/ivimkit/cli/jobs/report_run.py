@@ -24,7 +24,7 @@ from ivimkit.errors import OptionError
 from ivimkit.fitting.result import FitResult
 from ivimkit.io.dicom import is_dicom_input
 from ivimkit.io.dicom.files import Skipped, find_files
-from ivimkit.io.result_files import RECORD, REPORT, also_folder
+from ivimkit.io.result_names import RECORD, REPORT, also_folder
 from ivimkit.letters import readable
 from ivimkit.report.anonymity import without_names
 from ivimkit.scan.labels import Labels

@@ -20,7 +20,7 @@ from ivimkit.cli.process.exit_codes import DONE, worst
 from ivimkit.cli.screen.terminal import Screen, say_error
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.fitting.settings import ScanReading
-from ivimkit.io.result_files import FIGURES
+from ivimkit.io.result_names import FIGURES
 from ivimkit.scan.dwi import DWI
 
 __all__ = ["OneScan", "ScanBatch"]

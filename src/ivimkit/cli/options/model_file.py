@@ -12,7 +12,7 @@ from ivimkit.errors import OptionError
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.result import FitResult
 from ivimkit.io.checksum import sha256
-from ivimkit.io.result_files import fitted_model
+from ivimkit.io.result_loading import fitted_model
 from ivimkit.letters import readable
 from ivimkit.scan.source import Source
 

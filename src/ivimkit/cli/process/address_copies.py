@@ -25,6 +25,7 @@ _FILES = (
     "prior",
 )
 _WRITTEN = ("out", "result", "figure", "work_dir")
+_FOLDERS = ("dataset", "results")
 _COPIES = "ivimkit.io.remote_copies"
 
 
@@ -43,7 +44,7 @@ def with_paths(values: Mapping[str, Any], found: list[Any]) -> dict[str, Any]:
     Raises
     ------
     OptionError
-        If something is to be written to an address.
+        If something is to be written to an address, or a folder is to be read there.
     """
     for name in _WRITTEN:
         if is_address(values.get(name)):
@@ -51,6 +52,14 @@ def with_paths(values: Mapping[str, Any], found: list[Any]) -> dict[str, Any]:
                 f"{values[name]} is an address, and results are written to this machine; expected "
                 "a path. Copy them there afterwards"
             )
+    for name in _FOLDERS:
+        given = values.get(name)
+        for one in given if isinstance(given, (list, tuple)) else (given,):
+            if is_address(one):
+                raise OptionError(
+                    f"{one} is an address, and folders of results and data sets are read from "
+                    "this machine; expected a path. Copy the folder first"
+                )
     return {
         name: _mapped(value, found if name in _FILES else [])
         if name in (*_SCANS, *_FILES)

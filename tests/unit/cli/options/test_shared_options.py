@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ivimkit import methods, models, organs, planning, priors, simulate, uncertainty
+from ivimkit.cli.commands.fit import MapFormat
 from ivimkit.cli.commands.simulate import Kind, Noise
 from ivimkit.cli.options.compare_options import Criterion
 from ivimkit.cli.options.design_options import Criterion as DesignCriterion
@@ -22,6 +23,7 @@ from ivimkit.engine import PRECISIONS
 from ivimkit.figures.reliability import UNRELIABLE
 from ivimkit.fitting.comparison import CRITERIA
 from ivimkit.io.dicom.series_choice import IMAGES
+from ivimkit.io.result_files import FORMATS
 from ivimkit.io.scan_bvals import B_UNITS
 from ivimkit.quality.repeat_values import STATISTICS
 from ivimkit.scan.dwi import AVERAGES
@@ -36,6 +38,7 @@ def test_choices_are_those_of_the_library():
     assert set(MagnitudeNoise) == set(simulate.NOISE_KINDS)
     assert tuple(Precision) == PRECISIONS
     assert tuple(Unreliable) == UNRELIABLE
+    assert tuple(MapFormat) == FORMATS
     assert tuple(Statistic) == STATISTICS
     assert set(Kind) == set(simulate.PHANTOMS)
     assert set(Noise) == {*simulate.NOISE_KINDS, "none"}
