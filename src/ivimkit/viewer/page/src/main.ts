@@ -1,6 +1,7 @@
 /** The page: assembles pictures and panels. */
 
 import "./style.css";
+import { blockText, isThinned } from "./blocks";
 import { FIT_COLOURS } from "./colours";
 import { DisplayPanel } from "./display-panel";
 import { button, choices, element, field } from "./dom";
@@ -99,7 +100,7 @@ class Page {
       this.help,
     );
     listenToKeys(this.stage, all);
-    viewer.on(["images", "looks", "voxel"], () => this.showLegends());
+    viewer.on(["images", "looks", "voxel", "values"], () => this.showLegends());
     viewer.on(["images"], () => this.showChoices());
     viewer.on(["layout"], () => this.layouts.show(viewer.layout));
   }
@@ -169,10 +170,12 @@ class Page {
   }
 
   private showLegends(): void {
+    const { scene } = this.viewer;
     for (const [view, { legends }] of this.frames) {
       legends.replaceChildren(
         legend(this.viewer, this.viewer.base, "base"),
         ...(view.overlay && view.visible ? [legend(this.viewer, view.overlay, "overlay")] : []),
+        ...(isThinned(scene) ? [element("div", { class: "note thinned", "data-testid": "thinned" }, `Large scan: the pictures have one voxel of each block of ${blockText(scene)}. Values at the crosshair, curves and tables are of all voxels.`)] : []),
       );
     }
   }

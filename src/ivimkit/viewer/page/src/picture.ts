@@ -2,6 +2,7 @@
 
 import { DRAG_MODE, NVImage, Niivue, SHOW_RENDER, SLICE_TYPE } from "@niivue/niivue";
 
+import type { Blocks } from "./blocks";
 import { element } from "./dom";
 import { Grid } from "./grid";
 import { drawCrosshair, drawLetters } from "./marks";
@@ -84,10 +85,10 @@ export class Picture {
   }
 
   /** Show bytes as the base image; the first ones determine the grid. */
-  async setBase(volume: Volume, bytes: Uint8Array, colormap: string, stored: Triple): Promise<void> {
+  async setBase(volume: Volume, bytes: Uint8Array, colormap: string, blocks: Blocks): Promise<void> {
     if (!this.base) {
       this.base = await this.image(volume, bytes, colormap);
-      this.grid = new Grid(this.base, stored);
+      this.grid = new Grid(this.base, blocks);
       this.lettered = isPlaced(this.base);
       this.setRadiological(this.radiological);
       this.niivue.volumes = [this.base];
@@ -147,9 +148,8 @@ export class Picture {
   setVoxel(stored: Triple): void {
     this.voxel = stored;
     if (!this.grid) return;
-    const turned = this.grid.toTurned(stored);
     const { crosshairPos } = this.niivue.scene;
-    turned.forEach((index, axis) => (crosshairPos[axis] = (index + 0.5) / (this.grid?.size[axis] ?? 1)));
+    this.grid.position(stored).forEach((index, axis) => (crosshairPos[axis] = (index + 0.5) / (this.grid?.size[axis] ?? 1)));
     this.draw();
   }
 
@@ -364,10 +364,10 @@ export class Picture {
     for (const layer of this.layers) {
       for (const tile of tiles) drawOutlines(context, tile, grid.size, layer, 1.5 * scale);
     }
-    const voxel = grid.toTurned(this.voxel);
+    const [voxel, here] = [grid.toTurned(this.voxel), grid.position(this.voxel)];
     const mosaic = this.layout === "mosaic";
     for (const tile of tiles) {
-      if (tile.slice === voxel[tile.axis] || !mosaic) drawCrosshair(context, tile, voxel, scale, mosaic);
+      if (tile.slice === voxel[tile.axis] || !mosaic) drawCrosshair(context, tile, here, scale, mosaic);
     }
     if (this.lettered) for (const tile of mosaic ? tiles.slice(0, 1) : tiles) drawLetters(context, tile, grid.size, scale);
   }
