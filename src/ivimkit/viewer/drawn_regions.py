@@ -13,14 +13,13 @@ from ivimkit import io, quality
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.fitting.result import FitResult
 from ivimkit.scan.labels import Labels
-from ivimkit.viewer.loaded_labels import zipped
+from ivimkit.viewer.loaded_labels import MAX_LABEL, zipped
 from ivimkit.viewer.study import Study
 from ivimkit.viewer.voxel_answer import averaged, fit_entry, one_voxel
 from ivimkit.viewer.voxel_box import box_around, inside_box
 
 __all__ = ["Drawing", "describe_regions", "drawn_mask", "numbers_of", "region_csv"]
 
-_MAX_LABEL = 255
 _STATISTICS = ("n", "missing", "reliable", "mean", "sd", "median", "q25", "q75")
 _NUMBER = re.compile("[0-9]{1,3}")
 _MAX_NAME_LENGTH = 40
@@ -145,7 +144,7 @@ def numbers_of(study: Study, drawing: Drawing) -> NDArray[np.uint8]:
     numbers = grid.filled(drawn)
     if drawing.loaded:
         loaded = _numbers(drawing.loaded, grid.whole, drawing.most)
-        named = np.isin(np.arange(_MAX_LABEL + 1), [0, *_names(drawing.names)])
+        named = np.isin(np.arange(MAX_LABEL + 1), [0, *_names(drawing.names)])
         before = grid.highest(loaded)
         same = (drawn == before) | ((drawn == 0) & ~named[before])
         numbers = np.where(grid.filled(same), loaded * named[loaded], numbers)
@@ -161,11 +160,11 @@ def _numbers(image: bytes, expected: tuple[int, ...], most: int) -> NDArray[np.u
             f"the drawing has shape {array.shape}; expected {expected}, that of the maps. Draw "
             "on the grid of the scan"
         )
-    small = trimmed.min() >= 0 and trimmed.max() <= _MAX_LABEL
+    small = trimmed.min() >= 0 and trimmed.max() <= MAX_LABEL
     if not small or (trimmed.dtype.kind == "f" and bool((trimmed != np.rint(trimmed)).any())):
         raise OptionError(
             f"the drawing contains {trimmed.min():g} to {trimmed.max():g}; expected whole numbers "
-            f"from 0 to {_MAX_LABEL}"
+            f"from 0 to {MAX_LABEL}"
         )
     return trimmed.astype(np.uint8)
 
@@ -186,12 +185,12 @@ def _names(text: str) -> dict[int, str]:
     named: dict[int, str] = {}
     for word in filter(None, text.split(",")):
         number, colon, name = word.partition(":")
-        valid = _NUMBER.fullmatch(number.strip()) is not None and int(number) <= _MAX_LABEL
+        valid = _NUMBER.fullmatch(number.strip()) is not None and int(number) <= MAX_LABEL
         if not (colon and name.strip() and valid):
             shown = word if len(word) <= _MAX_NAME_LENGTH else f"{word[:_MAX_NAME_LENGTH]}..."
             raise OptionError(
                 f"names holds {shown!r}; expected something like 1:lesion,2:liver, with numbers "
-                f"up to {_MAX_LABEL}"
+                f"up to {MAX_LABEL}"
             )
         named[int(number)] = name.strip()
     return named
@@ -206,7 +205,7 @@ def _mean_fit(result: FitResult, labels: Labels, number: int) -> dict[str, Any]:
     if result.dwi is None:
         return {"fit": None, "why_no_fit": None, "note": None}
     name = labels.names[number]
-    region = Labels(np.where(labels[number], number, 0), {number: name})
+    region = Labels(labels[number] * np.int32(number), {number: name})
     try:
         mean = quality.roi_fit(result, region)
     except OptionError as error:

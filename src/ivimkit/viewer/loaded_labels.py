@@ -14,7 +14,10 @@ from ivimkit.viewer.study import Study
 from ivimkit.viewer.study_images import given_labels, shown_labels, smallest
 from ivimkit.viewer.user_mask import placed_mask
 
-__all__ = ["LoadedLabels", "zipped"]
+__all__ = ["MAX_LABEL", "LoadedLabels", "zipped"]
+
+MAX_LABEL = 255
+"""Highest number of a region that can be drawn."""
 
 # Labels are long runs of one number: more effort saves little.
 _LEVEL = 1
@@ -61,7 +64,9 @@ class LoadedLabels:
         whole, geometry = smallest(labels), study.geometry
         shown = io.image_bytes(shown_labels(study, whole), study.shown.geometry(geometry))
         numbers = tuple(n for n in np.unique(whole).tolist() if n)
-        return cls(shown + zipped(io.image_bytes(whole, geometry)), numbers, note)
+        # They go into a header: of those that cannot be drawn, one is enough to say so.
+        strange = tuple(n for n in numbers if not 0 < n <= MAX_LABEL)[:1]
+        return cls(shown + zipped(io.image_bytes(whole, geometry)), strange or numbers, note)
 
 
 def zipped(image: bytes) -> bytes:

@@ -24,7 +24,9 @@ export class ExactValues {
   private place = "";
 
   constructor(changed: () => void, failed: (error: unknown) => void) {
-    const done = (values: Map<string, Value>): void => {
+    const done = (values: Map<string, Value>, { voxel }: Wanted): void => {
+      // The crosshair may have moved on, with its question still to come.
+      if (voxel.join() !== this.place) return;
       for (const [key, value] of values) this.known.set(key, value);
       changed();
     };

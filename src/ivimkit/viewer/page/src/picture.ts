@@ -29,10 +29,14 @@ export class Picture {
   readonly root: HTMLElement;
   readonly canvas = element("canvas", { tabindex: 0 });
   readonly niivue: Niivue;
+  /** Whether it can show something. */
+  started = false;
   grid: Grid | null = null;
   private readonly above = element("canvas", { class: "above", "aria-hidden": "true" });
   private base: NVImage | null = null;
   private overlay: NVImage | null = null;
+  /** The first image of each kind, from when it is begun: a second one may come before it is made. */
+  private making: { base?: Promise<NVImage>; overlay?: Promise<NVImage> } = {};
   private layers: Layer[] = [];
   private waiting = false;
   private layout: Layout = "planes";
@@ -75,6 +79,7 @@ export class Picture {
     this.skipGradients();
     // NiiVue resizes itself; its overlays and the layout follow here.
     new ResizeObserver(() => this.arrange()).observe(this.root);
+    this.started = true;
   }
 
   /** Remove it from the page and free its memory. */
@@ -86,8 +91,9 @@ export class Picture {
 
   /** Show bytes as the base image; the first ones determine the grid. */
   async setBase(volume: Volume, bytes: Uint8Array, colormap: string, blocks: Blocks): Promise<void> {
+    const base = await (this.making.base ??= this.image(volume, bytes, colormap));
     if (!this.base) {
-      this.base = await this.image(volume, bytes, colormap);
+      this.base = base;
       this.grid = new Grid(this.base, blocks);
       this.lettered = isPlaced(this.base);
       this.setRadiological(this.radiological);
@@ -97,23 +103,24 @@ export class Picture {
       this.arrange();
       return;
     }
-    this.base.img = bytes;
-    this.base.colormap = colormap;
-    this.niivue.refreshLayers(this.base, 0);
+    base.img = bytes;
+    base.colormap = colormap;
+    this.niivue.refreshLayers(base, 0);
     this.draw();
   }
 
   async setOverlay(volume: Volume, bytes: Uint8Array, colormap: string, opacity: number): Promise<void> {
+    const overlay = await (this.making.overlay ??= this.image(volume, bytes, colormap));
     if (!this.overlay) {
-      this.overlay = await this.image(volume, bytes, colormap);
+      this.overlay = overlay;
       this.overlay.opacity = opacity;
       this.niivue.volumes = this.base ? [this.base, this.overlay] : [this.overlay];
       this.niivue.overlays = this.base ? [this.overlay] : [];
     }
-    this.overlay.img = bytes;
-    this.overlay.colormap = colormap;
-    this.overlay.opacity = opacity;
-    this.niivue.refreshLayers(this.overlay, 1);
+    overlay.img = bytes;
+    overlay.colormap = colormap;
+    overlay.opacity = opacity;
+    this.niivue.refreshLayers(overlay, 1);
     this.draw();
   }
 

@@ -164,7 +164,8 @@ export class Viewer {
     picture.setLayout(this.layout);
     picture.setRadiological(this.radiological);
     await Promise.all(volumes);
-    await this.showBase(view);
+    // Another one may have been chosen while this one was being fetched.
+    while (!picture.grid) await this.showBase(view);
     await this.showOverlay(view);
     this.tell("images");
   }
@@ -288,7 +289,8 @@ export class Viewer {
   private async showBase(view: View): Promise<void> {
     const key = this.base;
     const volume = await this.volume(key);
-    if (key !== this.base) return;
+    // A picture that is still being set up shows what is chosen then: see add().
+    if (key !== this.base || !view.picture.started) return;
     const { bytes, name } = this.coloured(key, volume);
     await view.picture.setBase(volume, bytes, name, this.scene);
   }
@@ -301,7 +303,7 @@ export class Viewer {
     }
     const volume = await this.volume(key);
     // Something else may have been chosen while this one was being fetched.
-    if (key !== view.overlay) return;
+    if (key !== view.overlay || !view.picture.grid) return;
     const { bytes, name } = this.coloured(key, volume);
     await view.picture.setOverlay(volume, bytes, name, view.visible ? this.opacity : 0);
   }
