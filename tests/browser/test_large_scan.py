@@ -21,6 +21,15 @@ AFFINE = np.array([[0, 2.0, 0, 0], [-2.0, 0, 0, 0], [0, 0, -5.0, 0], [0, 0, 0, 1
 STRIDE = (3, 3, 1)
 LEGEND = "[data-testid=legend-overlay] output[data-value]"
 
+_FEW_KEPT = """async () => {
+  const { viewer } = window.ivimkit;
+  const { volumes } = viewer;
+  volumes.most = 4 * volumes.largest;
+  for (const key of [...viewer.images.keys()].slice(0, 8)) await viewer.setBase(key);
+  const kept = [...volumes.kept.values()];
+  return [kept.reduce((sum, { bytes }) => sum + bytes, 0), [...volumes.kept.keys()]];
+}"""
+
 
 @pytest.fixture(scope="module")
 def result() -> ik.FitResult:
@@ -86,6 +95,11 @@ def test_every_voxel_can_be_looked_at_and_measured(
     factor = page.evaluate("window.ivimkit.viewer.image('0/D').factor")
     shown = float(page.locator(LEGEND).get_attribute("data-value"))
     assert shown == pytest.approx(float(np.float32(result.maps["D"][voxel])) * factor, nan_ok=True)
+
+    # Images have an upper limit of memory, and those that are shown stay.
+    bytes_kept, urls = page.evaluate(_FEW_KEPT)
+    assert bytes_kept <= 4 * (352 + 4 * 8 * 11 * 4)
+    assert {"volumes/0/D.nii", "volumes/scan/7.nii"} <= set(urls)
 
     # A region of blocks is measured voxel by voxel, also where the last ones are cut off.
     page.get_by_test_id("tab-regions").click()
