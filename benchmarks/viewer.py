@@ -3,57 +3,24 @@
 from __future__ import annotations
 
 import math
-import re
-import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
 import ivimkit as ik
 from benchmarks.command import run_alone
 from benchmarks.figure import Column, Figure, Findings, Settings, Table, Target
-from benchmarks.image import read_image, write_image
+from benchmarks.image import write_image
 from benchmarks.machine import usable_cores
 from benchmarks.process import ivimkit_command, run_command
+from benchmarks.viewer_page import DRAWN, check_voxel, clicks, page_of, served
 from ivimkit.simulate import B13
 
 _SHAPE = (256, 256, 54)
 _FIRST, _CLICK = 2.0, 0.1
 _STARTS, _CLICKS = 5, 30
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_FLAGS = (
-    "--no-sandbox",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    # WebGL in software, on the same cores as the server: a machine without a graphics card.
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-)
-
-# Reading a pixel waits until everything before it has been drawn.
-_DRAWN = """() => {
-  const { gl } = window.ivimkit.viewer.views[0].picture.niivue;
-  gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
-  return performance.now() / 1000;
-}"""
-
-# From the press of the button to the numbers and the curve of that voxel on the page.
-_WATCH = """() => {
-  window.waited = [];
-  let pressed = 0;
-  document.addEventListener("pointerdown", () => (pressed = performance.now()), true);
-  const panel = document.querySelector("[data-voxel]");
-  new MutationObserver(() => window.waited.push((performance.now() - pressed) / 1000))
-    .observe(panel, { attributeFilter: ["data-voxel"] });
-}"""
 
 
 @dataclass(frozen=True)
@@ -70,8 +37,8 @@ def measure(settings: Settings) -> Findings:
     print(f"viewer: making a brain of {' x '.join(map(str, shape))} ...", flush=True)
     with TemporaryDirectory(prefix="ivimkit-viewer-") as folder:
         maps = _fit(shape, Path(folder))
-        with _served(maps) as address:
-            outcomes = [_look(address, maps) for _ in range(_STARTS)]
+        with served(maps) as server:
+            outcomes = [_look(server.address, maps) for _ in range(_STARTS)]
     first = [outcome.first for outcome in outcomes]
     clicks = [seconds for outcome in outcomes for seconds in outcome.clicks]
     whole = shape == _SHAPE and len(usable_cores()) <= 2
@@ -142,74 +109,16 @@ def _fit(shape: tuple[int, int, int], folder: Path) -> Path:
     return folder / "maps"
 
 
-@contextmanager
-def _served(maps: Path) -> Iterator[str]:
-    """Serve the maps, and return the address."""
-    words = [*ivimkit_command(), "view", str(maps), "--no-browser"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                found = re.search(r"http://127\.0\.0\.1:\d+/\S+/", line)
-                if found:
-                    yield found[0]
-                    return
-            raise AssertionError("ivimkit view ended without an address")
-        finally:
-            process.terminate()
-
-
 def _look(address: str, maps: Path) -> _Outcome:
     """Open the page in a new browser, click in it, and check its content."""
-    from playwright.sync_api import sync_playwright
-
-    path = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    if path is None:
-        raise AssertionError(f"there is no browser; expected one of {', '.join(_BROWSERS)}")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
+    with page_of() as page:
         page.goto(address, wait_until="commit")
         page.wait_for_selector("html[data-ready]", state="attached")
-        first = page.evaluate(_DRAWN)
+        first = page.evaluate(DRAWN)
         page.wait_for_selector("[data-voxel]")
-        clicks = _click(page)
-        _check(page, maps)
-        browser.close()
-    return _Outcome(first, clicks)
-
-
-def _click(page: Any) -> tuple[float, ...]:
-    page.evaluate(_WATCH)
-    box = page.locator("[data-testid=view-0] .slices").bounding_box()
-    generator = np.random.default_rng(0)
-    for n in range(1, _CLICKS + 1):
-        # In the axial slice, which is on the left; never twice in the same voxel.
-        across = generator.uniform(0.15, 0.3) + 0.2 * (n % 2)
-        down = generator.uniform(0.3, 0.7)
-        page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
-        for _ in range(200):
-            if len(page.evaluate("window.waited")) >= n:
-                break
-            page.wait_for_timeout(10)
-        page.wait_for_timeout(100)
-    waited = tuple(page.evaluate("window.waited"))
-    if len(waited) != _CLICKS:
-        raise AssertionError(f"{_CLICKS} clicks had {len(waited)} answers")
-    return waited
-
-
-def _check(page: Any, maps: Path) -> None:
-    voxel = tuple(page.evaluate("window.ivimkit.viewer.voxel_answer"))
-    for name in ("S0", "f", "D_star", "D", "ADC"):
-        row = page.locator(f'[data-testid=estimates] [data-estimate="{name}"] [data-fit="0"]')
-        shown = row.get_attribute("data-value")
-        expected = float(read_image(maps / f"{name}.nii.gz")[voxel])
-        found = math.nan if shown is None else float(shown)
-        if not np.array_equal(found, expected, equal_nan=True):
-            raise AssertionError(
-                f"{name} at {voxel} is {found} on the page and {expected} on disk"
-            )
+        waited = clicks(page, _CLICKS)
+        check_voxel(page, maps)
+    return _Outcome(first, waited)
 
 
 FIGURE = Figure(

@@ -868,7 +868,7 @@ class DWI:
             columns = [Column(((int(volume),),)) for volume in self.volumes]
         else:
             columns = [self._column(shell) for shell in self.acquisition.shells]
-        return self._reader(self.mask, columns, self.weights_of_values)
+        return self._reader(self.mask, columns, self._by_volume(self.weights_of_values))
 
     def mean_image(self, b: float) -> NDArray[np.float64]:
         """Return the averaged image of the shell nearest to a b-value, also outside the mask.
@@ -912,20 +912,28 @@ class DWI:
 
     def _image(self, columns: Sequence[Column], given: NDArray[Any] | None) -> NDArray[np.float64]:
         """Return an average of the values that are there, by the weights given, also outside."""
-        weights = given
-        if self.missing is not None:
-            kept = np.logical_not(self.missing).view(np.uint8)
-            weights = kept if given is None else kept * given
+        used = sorted({v for column in columns for group in column.groups for v in group})
+        weights = self._by_volume(given)
+        # Not `missing`: the other volumes need not be read.
+        lost = _not_finite(self.stored, np.array(used, dtype=np.intp))
+        if lost is not None:
+            kept = np.logical_not(lost).view(np.uint8)
+            weights = {
+                volume: kept[..., k] if weights is None else kept[..., k] * weights[volume]
+                for k, volume in enumerate(used)
+            }
         reader = self._reader(_everywhere(self.shape), columns, weights)
         values = np.empty((reader.n_voxels, 1))
         reader.read(0, reader.n_voxels, values)
         return np.asarray(reader.scatter(values[:, 0], np.nan))
 
     def _reader(
-        self, mask: NDArray[np.bool_], columns: Sequence[Column], weights: NDArray[Any] | None
+        self,
+        mask: NDArray[np.bool_],
+        columns: Sequence[Column],
+        by_volume: dict[int, NDArray[Any]] | None,
     ) -> VoxelReader:
-        """Return a reader of some voxels, by the weights of values."""
-        by_volume = self._by_volume(weights)
+        """Return a reader of some voxels, by the weights of values of each volume."""
         lazy = as_lazy(self.stored)
         if lazy is not None:
             return SlabReader(lazy, mask, columns, by_volume)

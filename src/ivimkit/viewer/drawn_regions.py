@@ -13,13 +13,13 @@ from ivimkit import io, quality
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.fitting.result import FitResult
 from ivimkit.scan.labels import Labels
+from ivimkit.viewer.loaded_labels import MAX_LABEL, zipped
 from ivimkit.viewer.study import Study
 from ivimkit.viewer.voxel_answer import averaged, fit_entry, one_voxel
 from ivimkit.viewer.voxel_box import box_around, inside_box
 
-__all__ = ["Drawing", "describe_regions", "numbers_of", "region_csv"]
+__all__ = ["Drawing", "describe_regions", "drawn_mask", "numbers_of", "region_csv"]
 
-_MAX_LABEL = 255
 _STATISTICS = ("n", "missing", "reliable", "mean", "sd", "median", "q25", "q75")
 _NUMBER = re.compile("[0-9]{1,3}")
 _MAX_NAME_LENGTH = 40
@@ -32,7 +32,11 @@ class Drawing:
     Parameters
     ----------
     image : bytes
-        NIfTI image on the grid of the study, compressed or not; numbers 0 to 255, 0 is no region.
+        NIfTI image on the grid that is shown, compressed or not; numbers 0 to 255, 0 is no region.
+        Of a large scan each of its voxels is a block of the whole grid, see `Study.shown`.
+    loaded : bytes
+        Of a large scan, the labels of the whole grid that the drawing began with, as an image;
+        empty if it began with nothing.
     result : int
         Index of the result.
     names : str
@@ -44,6 +48,7 @@ class Drawing:
     """
 
     image: bytes = field(repr=False)
+    loaded: bytes = field(default=b"", repr=False)
     result: int = 0
     names: str = ""
     reference: str | None = None
@@ -123,6 +128,10 @@ def _looked_at(study: Study, drawing: Drawing) -> tuple[FitResult, Labels]:
 def numbers_of(study: Study, drawing: Drawing) -> NDArray[np.uint8]:
     """Return the numbers of a drawing, shape of the maps.
 
+    In blocks of a large scan that still show what was loaded, they are the labels that were
+    loaded, voxel by voxel; in those that were drawn or erased, the number of the block. A region
+    that is no longer among the names has been removed.
+
     Raises
     ------
     ShapeError
@@ -130,20 +139,45 @@ def numbers_of(study: Study, drawing: Drawing) -> NDArray[np.uint8]:
     OptionError
         If its numbers are not 0 to 255.
     """
-    array, _ = io.image_of_bytes(drawing.image, most=drawing.most)
+    grid = study.shown
+    drawn = _numbers(drawing.image, grid.shape, drawing.most)
+    numbers = grid.filled(drawn)
+    if drawing.loaded:
+        loaded = _numbers(drawing.loaded, grid.whole, drawing.most)
+        named = np.isin(np.arange(MAX_LABEL + 1), [0, *_names(drawing.names)])
+        before = grid.highest(loaded)
+        same = (drawn == before) | ((drawn == 0) & ~named[before])
+        numbers = np.where(grid.filled(same), loaded * named[loaded], numbers)
+    return numbers.reshape(study.shape)
+
+
+def _numbers(image: bytes, expected: tuple[int, ...], most: int) -> NDArray[np.uint8]:
+    """Return the numbers of an image of that shape."""
+    array, _ = io.image_of_bytes(image, most=most)
     trimmed = array.reshape(array.shape[:3]) if array.size == np.prod(array.shape[:3]) else array
-    if trimmed.shape != study.grid:
+    if trimmed.shape != expected:
         raise ShapeError(
-            f"the drawing has shape {array.shape}; expected {study.grid}, that of the maps. Draw "
+            f"the drawing has shape {array.shape}; expected {expected}, that of the maps. Draw "
             "on the grid of the scan"
         )
-    small = trimmed.min() >= 0 and trimmed.max() <= _MAX_LABEL
+    small = trimmed.min() >= 0 and trimmed.max() <= MAX_LABEL
     if not small or (trimmed.dtype.kind == "f" and bool((trimmed != np.rint(trimmed)).any())):
         raise OptionError(
             f"the drawing contains {trimmed.min():g} to {trimmed.max():g}; expected whole numbers "
-            f"from 0 to {_MAX_LABEL}"
+            f"from 0 to {MAX_LABEL}"
         )
-    return trimmed.astype(np.uint8).reshape(study.shape)
+    return trimmed.astype(np.uint8)
+
+
+def drawn_mask(study: Study, drawing: Drawing) -> bytes:
+    """Return a drawing as a ``.nii.gz`` file on the grid of the scan.
+
+    Raises
+    ------
+    InputError
+        If the image is not valid, or has another grid.
+    """
+    return zipped(io.image_bytes(numbers_of(study, drawing), study.geometry))
 
 
 def _names(text: str) -> dict[int, str]:
@@ -151,12 +185,12 @@ def _names(text: str) -> dict[int, str]:
     named: dict[int, str] = {}
     for word in filter(None, text.split(",")):
         number, colon, name = word.partition(":")
-        valid = _NUMBER.fullmatch(number.strip()) is not None and int(number) <= _MAX_LABEL
+        valid = _NUMBER.fullmatch(number.strip()) is not None and int(number) <= MAX_LABEL
         if not (colon and name.strip() and valid):
             shown = word if len(word) <= _MAX_NAME_LENGTH else f"{word[:_MAX_NAME_LENGTH]}..."
             raise OptionError(
                 f"names holds {shown!r}; expected something like 1:lesion,2:liver, with numbers "
-                f"up to {_MAX_LABEL}"
+                f"up to {MAX_LABEL}"
             )
         named[int(number)] = name.strip()
     return named
@@ -171,7 +205,7 @@ def _mean_fit(result: FitResult, labels: Labels, number: int) -> dict[str, Any]:
     if result.dwi is None:
         return {"fit": None, "why_no_fit": None, "note": None}
     name = labels.names[number]
-    region = Labels(np.where(labels[number], number, 0), {number: name})
+    region = Labels(labels[number] * np.int32(number), {number: name})
     try:
         mean = quality.roi_fit(result, region)
     except OptionError as error:

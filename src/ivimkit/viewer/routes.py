@@ -19,8 +19,9 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from ivimkit.errors import InputError, IvimkitWarning, OptionError
-from ivimkit.viewer.drawn_regions import Drawing, describe_regions, region_csv
+from ivimkit.viewer.drawn_regions import Drawing, describe_regions, drawn_mask, region_csv
 from ivimkit.viewer.json_numbers import from_json, to_json
+from ivimkit.viewer.loaded_labels import LoadedLabels
 from ivimkit.viewer.page_files import INDEX
 from ivimkit.viewer.request_body import read_body
 from ivimkit.viewer.scene import describe_scene
@@ -107,43 +108,47 @@ class Routes:
 
     async def scan_volume(self, request: Request) -> Response:
         """Send the image of a b-value."""
-        return await self._image(scan_image, request.path_params["number"])
+        return await self._image(scan_image, request, "number")
 
     async def single_volume(self, request: Request) -> Response:
         """Send a volume of the scan."""
-        return await self._image(volume_image, request.path_params["number"])
+        return await self._image(volume_image, request, "number")
 
     async def acquired_volume(self, request: Request) -> Response:
         """Send a volume of the scan before the steps."""
-        return await self._image(acquired_image, request.path_params["number"])
+        return await self._image(acquired_image, request, "number")
 
     async def map_volume(self, request: Request) -> Response:
         """Send a map."""
-        which = request.path_params
-        return await self._image(map_image, which["number"], which["name"])
+        return await self._image(map_image, request, "number", "name")
 
     async def grade_volume(self, request: Request) -> Response:
         """Send the status in its colours."""
-        return await self._image(grade_image, request.path_params["number"])
+        return await self._image(grade_image, request, "number")
 
     async def doubtful_volume(self, request: Request) -> Response:
         """Send the mask of unreliable voxels of a map."""
-        which = request.path_params
-        return await self._image(doubtful_image, which["number"], which["name"])
+        return await self._image(doubtful_image, request, "number", "name")
 
     async def label_volume(self, request: Request) -> Response:
         """Send the regions."""
-        return await self._image(label_image)
+        return self._nifti(await run_in_threadpool(label_image, self.study))
 
-    async def _image(self, make: Callable[..., bytes], *which: str) -> Response:
-        response = _bytes(await run_in_threadpool(make, self.study, *which), _NIFTI)
+    async def _image(self, make: Callable[..., bytes], request: Request, *which: str) -> Response:
+        names = [request.path_params[name] for name in which]
+        # Of a large scan the page has every few voxels, and asks for the value of any other.
+        at = _voxel(request) if request.query_params else None
+        return self._nifti(await run_in_threadpool(make, self.study, *names, at))
+
+    def _nifti(self, image: bytes) -> Response:
+        response = _bytes(image, _NIFTI)
         response.background = BackgroundTask(self.when_shown)
         return response
 
     async def voxel(self, request: Request) -> Response:
         """Send the details of a voxel."""
-        voxel = [_whole(request, name) for name in ("x", "y", "z")]
-        return _json(await run_in_threadpool(describe_voxel, self.study, voxel))
+        answer = await run_in_threadpool(describe_voxel, self.study, _voxel(request))
+        return _json(answer)
 
     async def refit(self, request: Request) -> Response:
         """Refit a voxel with other settings."""
@@ -163,15 +168,22 @@ class Routes:
         response.headers["Content-Disposition"] = 'attachment; filename="regions.csv"'
         return response
 
+    async def drawing(self, request: Request) -> Response:
+        """Send a drawing on a large scan back, on the whole grid."""
+        drawing = await self._drawing(request)
+        return _bytes(await run_in_threadpool(drawn_mask, self.study, drawing), _NIFTI)
+
+    async def given_labels(self, request: Request) -> Response:
+        """Send the regions of a large scan, to be measured."""
+        return _loaded(await run_in_threadpool(LoadedLabels.given, self.study))
+
     async def labels(self, request: Request) -> Response:
         """Send a mask of the user back, on the grid of the scan."""
         body = await read_body(request, _MAX_MASK_BYTES)
+        if not self.study.shown.is_whole:
+            return _loaded(await run_in_threadpool(LoadedLabels.of_mask, self.study, body))
         image, note = await run_in_threadpool(aligned_mask, self.study, body)
-        response = _bytes(image, _NIFTI)
-        if note:
-            # Headers are latin-1.
-            response.headers["X-Note"] = note.encode("ascii", "replace").decode()
-        return response
+        return _noted(_bytes(image, _NIFTI), note)
 
     async def report(self, request: Request) -> Response:
         """Send the report of a result."""
@@ -184,8 +196,11 @@ class Routes:
     async def _drawing(self, request: Request) -> Drawing:
         body = await read_body(request, self.largest_drawing)
         query = request.query_params
+        # The labels of the whole grid are behind the drawing.
+        own = _whole(request, "drawn") if "drawn" in query else len(body)
         return Drawing(
-            body,
+            body[:own],
+            loaded=body[own:],
             result=self.study.result(query.get("result", "0")),
             names=query.get("names", ""),
             reference=query.get("reference"),
@@ -202,6 +217,8 @@ class Routes:
             post("/api/refit", self.refit),
             post("/api/regions", self.regions),
             post("/api/regions.csv", self.regions_csv),
+            post("/api/regions.nii.gz", self.drawing),
+            get("/api/labels", self.given_labels),
             post("/api/labels", self.labels),
             get("/volumes/labels.nii", self.label_volume),
             get("/volumes/scan/{number}.nii", self.scan_volume),
@@ -241,6 +258,10 @@ def _route(method: str, path: str, answer: Answer) -> Route:
     return Route(path, answer, methods=[method])
 
 
+def _voxel(request: Request) -> list[int]:
+    return [_whole(request, name) for name in ("x", "y", "z")]
+
+
 def _whole(request: Request, name: str) -> int:
     text = request.query_params.get(name, "")
     try:
@@ -255,6 +276,19 @@ def _json(content: Any, code: int = 200) -> Response:
 
 def _bytes(content: bytes, kind: str, code: int = 200) -> Response:
     return Response(content, code, media_type=kind)
+
+
+def _noted(response: Response, note: str) -> Response:
+    if note:
+        # Headers are latin-1.
+        response.headers["X-Note"] = note.encode("ascii", "replace").decode()
+    return response
+
+
+def _loaded(labels: LoadedLabels) -> Response:
+    response = _noted(_bytes(labels.image, _NIFTI), labels.note)
+    response.headers["X-Numbers"] = ",".join(map(str, labels.numbers))
+    return response
 
 
 async def _wrong_input(request: Request, error: Exception) -> Response:

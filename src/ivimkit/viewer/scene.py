@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from ivimkit import methods, models, organs
 from ivimkit.extend.derived_maps import describe, is_about_another
 from ivimkit.figures.map_style import Shown, how_to_show
-from ivimkit.figures.reliability import HATCHED, doubtful_voxels
-from ivimkit.figures.status_panels import grades
 from ivimkit.fitting.result import FitResult
 from ivimkit.scan.dwi import DWI
 from ivimkit.status import explain
 from ivimkit.viewer.method_options import describe_options
+from ivimkit.viewer.result_counts import ResultCounts
 from ivimkit.viewer.study import Study
+from ivimkit.viewer.voxel_box import scan_inside
 
 __all__ = ["describe_scene"]
 
@@ -28,6 +28,9 @@ COLOURS = ("gray", "viridis", "plasma", "cividis", "inferno", "turbo", "RdBu_r")
 
 # A sample of this many values is enough for a range, and avoids a second per map.
 _SAMPLE = 50_000
+# Of a large scan the sample is from this many slices, and every few voxels of their rows.
+_SAMPLED_SLICES = 16
+_SAMPLED_STEP = 4
 
 
 def describe_scene(study: Study) -> dict[str, Any]:
@@ -44,11 +47,12 @@ def describe_scene(study: Study) -> dict[str, Any]:
     """
     first = study.results[0]
     scan, before, labels = first.dwi, study.acquired, study.labels
-    images = [] if scan is None else _images(scan)
+    images = [] if scan is None else _images(_sampled(study, scan))
     return {
         "title": " and ".join(study.names),
         "version": version("ivimkit"),
         "shape": study.grid,
+        "stride": study.shown.stride,
         "voxel_size": study.geometry.voxel_size,
         "voxel_units": "mm",
         "has_scan": scan is not None,
@@ -56,7 +60,7 @@ def describe_scene(study: Study) -> dict[str, Any]:
         "bvals": first.provenance.bvals if scan is None else scan.fit_bvals,
         "images": images,
         "volumes": [] if scan is None else _volumes(scan, images, "single", ""),
-        "acquired": [] if before is None else _acquired(before),
+        "acquired": [] if before is None else _acquired(study, before),
         "why_not_acquired": study.why_not_acquired,
         "steps": list(first.provenance.history.names),
         "results": [_result(study, number) for number in range(len(study.results))],
@@ -95,9 +99,20 @@ def _images(scan: DWI) -> list[dict[str, Any]]:
     ]
 
 
-def _acquired(scan: DWI) -> list[dict[str, Any]]:
+def _sampled(study: Study, scan: DWI) -> DWI:
+    """Return the scan, or some slices of a large one, in which it is fitted."""
+    if study.shown.is_whole:
+        return scan
+    shape = scan.shape
+    steps = [*(_SAMPLED_STEP for _ in shape[:-1]), max(1, shape[-1] // _SAMPLED_SLICES)]
+    box = tuple(slice(None, None, step) for step in steps)
+    part, mask = scan_inside(scan, box), scan.mask[box]
+    return part.with_mask(mask) if mask.any() else part
+
+
+def _acquired(study: Study, scan: DWI) -> list[dict[str, Any]]:
     """Describe the volumes of the scan before the steps."""
-    return _volumes(scan, _images(scan), "acquired", ", as acquired")
+    return _volumes(scan, _images(_sampled(study, scan)), "acquired", ", as acquired")
 
 
 def _volumes(
@@ -126,7 +141,7 @@ def _range(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _result(study: Study, number: int) -> dict[str, Any]:
-    result = study.results[number]
+    result, counts = study.results[number], study.counts[number]
     return {
         "id": str(number),
         "name": study.names[number],
@@ -135,12 +150,12 @@ def _result(study: Study, number: int) -> dict[str, Any]:
         "method": result.method.name,
         "options": result.method.options(),
         "favourite": _favourite(result),
-        "maps": [_map(result, str(number), name) for name in result.maps],
+        "maps": [_map(study, number, name) for name in result.maps],
         "status_url": f"volumes/{number}/status.nii",
         "status": _flags(result),
-        "grades": _grades(result),
+        "grades": _grades(result, counts),
         "grades_url": f"volumes/{number}/grades.nii",
-        "voxels": int(np.count_nonzero(result.mask)),
+        "voxels": counts.voxels,
         "status_counts": dict(result.provenance.status_counts) or result.counts(),
         "bounds": {p.name: (p.lower, p.upper) for p in result.model.parameters},
         "report": f"report/{number}",
@@ -157,13 +172,14 @@ def _is_diffusion(result: FitResult, name: str) -> bool:
     return describe(name, result.model.quantities).role == "diffusion"
 
 
-def _map(result: FitResult, number: str, name: str) -> dict[str, Any]:
+def _map(study: Study, number: int, name: str) -> dict[str, Any]:
+    result = study.results[number]
     parameters = result.model.quantities
     about = describe(name, parameters)
     limits = _organ_ranges(result)
     stored = []
     if name not in limits and not all(math.isfinite(end) for end in about.display):
-        values = result.maps[name].ravel(order="K")
+        values = result.maps[name][study.box()].ravel(order="K")
         stored = [values[:: max(1, values.size // _SAMPLE)]]
     shown = how_to_show(name, parameters, stored, limits)
     low, high = shown.limits
@@ -178,22 +194,21 @@ def _map(result: FitResult, number: str, name: str) -> dict[str, Any]:
         "limits": (low / shown.factor, high / shown.factor),
         "colormap": shown.colours,
         "about_another": is_about_another(name, result.maps),
-        "doubtful": _doubtful(result, number, name),
+        "doubtful": _doubtful(study.counts[number], number, name),
         "url": f"volumes/{number}/{name}.nii",
     }
 
 
-def _doubtful(result: FitResult, number: str, name: str) -> dict[str, Any] | None:
+def _doubtful(counts: ResultCounts, number: int, name: str) -> dict[str, Any] | None:
     """Return the voxels of a map to fade: address, number, why; None if there are none."""
-    found = doubtful_voxels(result, name)
-    n = int(np.count_nonzero(found))
-    if not n:
+    found = counts.doubtful[name]
+    if not found.n:
         return None
-    why = "not reliable" if found.max() == HATCHED else "uncertain"
-    return {"url": f"volumes/{number}/doubtful/{name}.nii", "n": n, "why": why}
+    why = "not reliable" if found.hatched else "uncertain"
+    return {"url": f"volumes/{number}/doubtful/{name}.nii", "n": found.n, "why": why}
 
 
-def _grades(result: FitResult) -> list[dict[str, Any]]:
+def _grades(result: FitResult, counts: ResultCounts) -> list[dict[str, Any]]:
     """Return the colours of the status, in words and with the voxels that have them."""
     about = explain(result.model)
     return [
@@ -206,7 +221,7 @@ def _grades(result: FitResult) -> list[dict[str, Any]]:
             "shown": grade.shown,
             "total": grade.total,
         }
-        for grade in grades(result)
+        for grade in counts.grades
     ]
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from ivimkit.fitting.result import FitResult
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.labels import Labels
+from ivimkit.viewer.result_counts import ResultCounts
+from ivimkit.viewer.shown_grid import Box, ShownGrid
 
 __all__ = ["Study"]
 
@@ -110,6 +113,29 @@ class Study:
         """The shape with three axes, as the page shows it."""
         x, y, z = (*self.shape, 1, 1, 1)[:3]
         return x, y, z
+
+    @cached_property
+    def shown(self) -> ShownGrid:
+        """The voxels that the page has images of: all, or every few of a large scan."""
+        return ShownGrid.of(self.grid, self.geometry.voxel_size)
+
+    @cached_property
+    def counts(self) -> tuple[ResultCounts, ...]:
+        """Numbers of voxels of each result."""
+        count = ResultCounts.of if self.shown.is_whole else ResultCounts.by_parts
+        return tuple(count(result) for result in self.results)
+
+    def box(self, at: Sequence[int] | None = None) -> Box:
+        """Return the voxels that the page shows as a part of the maps; or one of the whole grid.
+
+        Raises
+        ------
+        OptionError
+            If there is no such voxel.
+        """
+        if at is None:
+            return self.shown.box(len(self.shape))
+        return tuple(slice(i, i + 1) for i in self.index(at))
 
     @property
     def geometry(self) -> Geometry:

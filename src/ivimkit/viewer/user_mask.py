@@ -5,13 +5,16 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ivimkit import io
 from ivimkit.errors import InputError, OptionError
 from ivimkit.io.placing import Grid, Placement
 from ivimkit.viewer.study import Study
 from ivimkit.viewer.study_images import smallest
 
-__all__ = ["aligned_mask"]
+__all__ = ["aligned_mask", "placed_mask"]
 
 _GZIP = b"\x1f\x8b"
 
@@ -36,6 +39,16 @@ def aligned_mask(study: Study, image: bytes) -> tuple[bytes, str]:
     InputError
         If it is not an image of integers, or does not overlap with the scan.
     """
+    labels, note = placed_mask(study, image)
+    return io.image_bytes(smallest(labels), study.geometry), note
+
+
+def placed_mask(study: Study, image: bytes) -> tuple[NDArray[np.int32], str]:
+    """Return the labels of a mask or label image on the grid of the study, and the note.
+
+    Parameters, errors
+        As of `aligned_mask`.
+    """
     array, geometry = io.image_of_bytes(image)
     with tempfile.TemporaryDirectory(prefix="ivimkit-mask-") as folder:
         name = "mask.nii.gz" if image[:2] == _GZIP else "mask.nii"
@@ -46,10 +59,9 @@ def aligned_mask(study: Study, image: bytes) -> tuple[bytes, str]:
         except InputError as error:
             # The name of the temporary folder is meaningless to the user.
             raise OptionError(str(error).replace(str(path), "the mask")) from None
-    aligned = io.image_bytes(smallest(labels.array), study.geometry)
     own = (*array.shape, 1, 1, 1)[:3]
     placed = Placement.of("the mask", own, geometry, Grid(study.grid, study.geometry))
-    return aligned, _note(placed, own)
+    return labels.array, _note(placed, own)
 
 
 def _note(placed: Placement, own: tuple[int, ...]) -> str:

@@ -25,7 +25,9 @@ from ivimkit.scan.directions import distinct_directions, needs_directions
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.variables import points
 from ivimkit.status import WITHOUT_FIT, FitStatus, describe, explain
+from ivimkit.viewer.shown_grid import is_large
 from ivimkit.viewer.study import Study
+from ivimkit.viewer.voxel_box import scan_inside
 
 __all__ = ["describe_voxel", "fit_entry", "one_voxel", "values_of"]
 
@@ -73,12 +75,17 @@ def describe_voxel(study: Study, voxel: Sequence[int]) -> dict[str, Any]:
 
 def one_voxel(dwi: DWI, index: tuple[int, ...]) -> DWI:
     """Return a scan of one voxel, averaged like the scan it comes from."""
+    alone = dwi
+    if is_large(dwi.shape):
+        # All of it would be searched for missing values.
+        alone = scan_inside(dwi, tuple(slice(i, i + 1) for i in index))
+    weights = alone.weights_at(index if alone is dwi else (0,) * len(index))
     return DWI(
         np.asarray(dwi.stored[index])[np.newaxis],
         dwi.acquisition,
         average=dwi.average,
         volumes=dwi.volumes,
-        weights=dwi.weights_at(index),
+        weights=weights,
         averages=dwi.averages,
         history=dwi.history,
     )

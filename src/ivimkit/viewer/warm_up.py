@@ -12,6 +12,7 @@ import numpy as np
 
 from ivimkit import methods
 from ivimkit.errors import IvimkitError, IvimkitWarning
+from ivimkit.status import FitStatus
 from ivimkit.viewer.study import Study
 from ivimkit.viewer.voxel_refit import refit_voxel
 
@@ -66,11 +67,14 @@ def warm_up(study: Study, ended: Callable[[], bool] = lambda: False) -> None:
         Whether to stop; called before each step.
     """
     for number, result in enumerate(study.results):
-        fitted = np.flatnonzero(result.mask)
+        # Of a large scan, those that are shown.
+        inside = (result.status[study.box()] & int(FitStatus.OUTSIDE_MASK)) == 0
+        fitted = np.flatnonzero(inside)
         if result.dwi is None or not fitted.size:
             continue
-        place = np.unravel_index(fitted[fitted.size // 2], result.shape)
-        voxel = [*map(int, place), 0, 0, 0][:3]
+        place = np.unravel_index(fitted[fitted.size // 2], inside.shape)
+        steps = zip(place, study.shown.stride, strict=False)
+        voxel = [*(int(i) * step for i, step in steps), 0, 0, 0][:3]
         fitted_by = result.method.name
         for name in [fitted_by, *(name for name in methods.names() if name != fitted_by)]:
             options = {"prior": "flat"} if name == "bayes" else {}

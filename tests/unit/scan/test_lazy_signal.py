@@ -83,3 +83,18 @@ def test_only_arrays_that_are_not_in_memory_are_lazy():
     assert not any(map(is_lazy, (WHOLE, WHOLE[0, 0, 0, 0], [1.0], "text", None)))
     assert DWI(Stored(), [0, 100, 800]).stored.shape == WHOLE.shape
     assert isinstance(DWI(WHOLE, [0, 100, 800]).stored, np.ndarray)
+
+
+def test_an_image_of_a_scan_on_disk_reads_its_volumes_alone():
+    read = set()
+
+    class Watched(Stored):
+        def __getitem__(self, key):
+            read.update(range(self.shape[-1])[key[-1]])
+            return super().__getitem__(key)
+
+    array = WHOLE.astype(np.float32)
+    array[1, 2, 3, 1] = np.nan
+    image = DWI(Watched(array), [0, 100, 800]).mean_image(100)
+    np.testing.assert_array_equal(image, array[..., 1])
+    assert read == {1}

@@ -1,6 +1,7 @@
-/** Grid: stored voxel indices and those of NiiVue, which reorients every volume to RAS. */
+/** Grid: voxels of the scan, and those of NiiVue, which reorients every volume to RAS. */
 
 import type { NVImage } from "@niivue/niivue";
+import { type Blocks, blockCounts } from "./blocks";
 import type { Triple } from "./scene";
 
 export class Grid {
@@ -9,44 +10,70 @@ export class Grid {
   private readonly start: number;
   private readonly steps: Triple;
 
-  constructor(
-    image: NVImage,
-    /** Size of the stored volume. */
-    readonly stored: Triple,
-  ) {
+  /** Size of the stored volume. */
+  private readonly stored: Triple;
+  private readonly stride: Triple;
+
+  constructor(image: NVImage, blocks: Blocks) {
     const { dimsRAS, img2RASstart, img2RASstep } = image;
     if (!dimsRAS || !img2RASstart || !img2RASstep) throw new Error("the image has no orientation");
     this.size = [dimsRAS[1] as number, dimsRAS[2] as number, dimsRAS[3] as number];
     this.start = (img2RASstart as number[]).reduce((sum, part) => sum + part, 0);
     this.steps = [...(img2RASstep as number[])] as Triple;
+    this.stored = blockCounts(blocks);
+    this.stride = blocks.stride;
   }
 
   get count(): number {
     return this.stored[0] * this.stored[1] * this.stored[2];
   }
 
-  /** Offset of a stored voxel in the file. */
-  offset([x, y, z]: Triple): number {
+  /** Offset in the file of the block of a voxel. */
+  offset(voxel: Triple): number {
+    const [x, y, z] = voxel.map((i, k) => Math.floor(i / (this.stride[k] as number))) as Triple;
     return x + this.stored[0] * (y + this.stored[1] * z);
   }
 
+  /** The voxel that is shown at a turned index. */
   toStored([x, y, z]: Triple): Triple {
     const [stepX, stepY, stepZ] = this.steps;
     const at = this.start + x * stepX + y * stepY + z * stepZ;
     const [width, height] = this.stored;
-    return [at % width, Math.floor(at / width) % height, Math.floor(at / (width * height))];
+    const block: Triple = [at % width, Math.floor(at / width) % height, Math.floor(at / (width * height))];
+    return block.map((i, k) => i * (this.stride[k] as number)) as Triple;
   }
 
+  /** The turned index of the block of a voxel. */
   toTurned(voxel: Triple): Triple {
-    const turned: Triple = [0, 0, 0];
-    const strides = [1, this.stored[0], this.stored[0] * this.stored[1]];
+    return this.turned(voxel.map((i, k) => Math.floor(i / (this.stride[k] as number))) as Triple);
+  }
+
+  /** Where a voxel is along the turned axes: a turned index, between two of them inside a block. */
+  position(voxel: Triple): Triple {
+    return this.turned(voxel.map((i, k) => (i + 0.5) / (this.stride[k] as number) - 0.5) as Triple);
+  }
+
+  /** The voxel some voxels further along the turned axes; perhaps outside. */
+  further(voxel: Triple, steps: Triple): Triple {
+    const moved: Triple = [...voxel];
     this.steps.forEach((step, axis) => {
-      // An axis of one voxel may have the stride of another; it has only one index anyway.
-      const from = strides.findIndex((stride, k) => stride === Math.abs(step) && this.stored[k] === this.size[axis]);
-      const index = voxel[from] ?? 0;
-      turned[axis] = step > 0 ? index : (this.size[axis] as number) - 1 - index;
+      const from = this.storedAxis(axis);
+      if (from >= 0) moved[from] = (moved[from] as number) + Math.sign(step) * (steps[axis] as number);
     });
-    return turned;
+    return moved;
+  }
+
+  private turned(block: Triple): Triple {
+    return this.steps.map((step, axis) => {
+      const index = block[this.storedAxis(axis)] ?? 0;
+      return step > 0 ? index : (this.size[axis] as number) - 1 - index;
+    }) as Triple;
+  }
+
+  /** An axis of one voxel may have the stride of another; it has only one index anyway. */
+  private storedAxis(axis: number): number {
+    const strides = [1, this.stored[0], this.stored[0] * this.stored[1]];
+    return strides.findIndex((stride, k) => stride === Math.abs(this.steps[axis] as number) && this.stored[k] === this.size[axis]);
   }
 
   /** Turn a stored volume. */

@@ -1,6 +1,7 @@
 /** The page: assembles pictures and panels. */
 
 import "./style.css";
+import { blockText, isThinned } from "./blocks";
 import { FIT_COLOURS } from "./colours";
 import { DisplayPanel } from "./display-panel";
 import { button, choices, element, field } from "./dom";
@@ -59,6 +60,8 @@ class Page {
   private readonly bases: HTMLSelectElement;
   private readonly help: HTMLDialogElement;
   private readonly compareButton: HTMLButtonElement | null;
+  /** Whether the second picture is being made. */
+  private adding = false;
 
   constructor(private readonly viewer: Viewer) {
     const { scene } = viewer;
@@ -99,7 +102,7 @@ class Page {
       this.help,
     );
     listenToKeys(this.stage, all);
-    viewer.on(["images", "looks", "voxel"], () => this.showLegends());
+    viewer.on(["images", "looks", "voxel", "values"], () => this.showLegends());
     viewer.on(["images"], () => this.showChoices());
     viewer.on(["layout"], () => this.layouts.show(viewer.layout));
   }
@@ -169,10 +172,12 @@ class Page {
   }
 
   private showLegends(): void {
+    const { scene } = this.viewer;
     for (const [view, { legends }] of this.frames) {
       legends.replaceChildren(
         legend(this.viewer, this.viewer.base, "base"),
         ...(view.overlay && view.visible ? [legend(this.viewer, view.overlay, "overlay")] : []),
+        ...(isThinned(scene) ? [element("div", { class: "note thinned", "data-testid": "thinned" }, `Large scan: one voxel of each block of ${blockText(scene)} is drawn. Values at the crosshair, curves and tables are of all voxels.`)] : []),
       );
     }
   }
@@ -181,7 +186,7 @@ class Page {
     const { viewer } = this;
     const second = viewer.scene.results[1];
     const [first, other] = viewer.views;
-    if (!second || !first) return;
+    if (!second || !first || this.adding) return;
     if (other) {
       this.frames.get(other)?.root.remove();
       this.frames.delete(other);
@@ -189,7 +194,9 @@ class Page {
     } else {
       const name = first.overlay ? viewer.image(first.overlay).map?.name : undefined;
       const same = first.overlay && viewer.image(first.overlay).grades ? statusKey(second) : second.maps.some((map) => map.name === name) ? `${second.id}/${name}` : viewer.favourite(second);
+      this.adding = true;
       await this.addView(same).catch(fail);
+      this.adding = false;
     }
     this.stage.classList.toggle("two", !other);
     this.compareButton?.setAttribute("aria-pressed", String(!other));

@@ -12,7 +12,7 @@ const SIDES: [string, string][] = [
   ["I", "S"],
 ];
 
-/** Lines with a gap, so that the voxel itself is visible; on a mosaic a ring, which hides less. */
+/** At a voxel, perhaps between two of the picture. Lines with a gap, so that the voxel itself is visible; on a mosaic a ring, which hides less. */
 export function drawCrosshair(canvas: CanvasRenderingContext2D, tile: Tile, voxel: Triple, scale: number, ring: boolean): void {
   const [u, v] = inPlane(tile.axis);
   const [x, y] = tile.place((voxel[u] as number) + 0.5, (voxel[v] as number) + 0.5);

@@ -2,6 +2,7 @@
 
 import { DRAG_MODE, NVImage, Niivue, SHOW_RENDER, SLICE_TYPE } from "@niivue/niivue";
 
+import type { Blocks } from "./blocks";
 import { element } from "./dom";
 import { Grid } from "./grid";
 import { drawCrosshair, drawLetters } from "./marks";
@@ -28,10 +29,14 @@ export class Picture {
   readonly root: HTMLElement;
   readonly canvas = element("canvas", { tabindex: 0 });
   readonly niivue: Niivue;
+  /** Whether it can show something. */
+  started = false;
   grid: Grid | null = null;
   private readonly above = element("canvas", { class: "above", "aria-hidden": "true" });
   private base: NVImage | null = null;
   private overlay: NVImage | null = null;
+  /** The first image of each kind, from when it is begun: a second one may come before it is made. */
+  private making: { base?: Promise<NVImage>; overlay?: Promise<NVImage> } = {};
   private layers: Layer[] = [];
   private waiting = false;
   private layout: Layout = "planes";
@@ -74,6 +79,7 @@ export class Picture {
     this.skipGradients();
     // NiiVue resizes itself; its overlays and the layout follow here.
     new ResizeObserver(() => this.arrange()).observe(this.root);
+    this.started = true;
   }
 
   /** Remove it from the page and free its memory. */
@@ -84,10 +90,11 @@ export class Picture {
   }
 
   /** Show bytes as the base image; the first ones determine the grid. */
-  async setBase(volume: Volume, bytes: Uint8Array, colormap: string, stored: Triple): Promise<void> {
+  async setBase(volume: Volume, bytes: Uint8Array, colormap: string, blocks: Blocks): Promise<void> {
+    const base = await (this.making.base ??= this.image(volume, bytes, colormap));
     if (!this.base) {
-      this.base = await this.image(volume, bytes, colormap);
-      this.grid = new Grid(this.base, stored);
+      this.base = base;
+      this.grid = new Grid(this.base, blocks);
       this.lettered = isPlaced(this.base);
       this.setRadiological(this.radiological);
       this.niivue.volumes = [this.base];
@@ -96,23 +103,24 @@ export class Picture {
       this.arrange();
       return;
     }
-    this.base.img = bytes;
-    this.base.colormap = colormap;
-    this.niivue.refreshLayers(this.base, 0);
+    base.img = bytes;
+    base.colormap = colormap;
+    this.niivue.refreshLayers(base, 0);
     this.draw();
   }
 
   async setOverlay(volume: Volume, bytes: Uint8Array, colormap: string, opacity: number): Promise<void> {
+    const overlay = await (this.making.overlay ??= this.image(volume, bytes, colormap));
     if (!this.overlay) {
-      this.overlay = await this.image(volume, bytes, colormap);
+      this.overlay = overlay;
       this.overlay.opacity = opacity;
       this.niivue.volumes = this.base ? [this.base, this.overlay] : [this.overlay];
       this.niivue.overlays = this.base ? [this.overlay] : [];
     }
-    this.overlay.img = bytes;
-    this.overlay.colormap = colormap;
-    this.overlay.opacity = opacity;
-    this.niivue.refreshLayers(this.overlay, 1);
+    overlay.img = bytes;
+    overlay.colormap = colormap;
+    overlay.opacity = opacity;
+    this.niivue.refreshLayers(overlay, 1);
     this.draw();
   }
 
@@ -147,9 +155,8 @@ export class Picture {
   setVoxel(stored: Triple): void {
     this.voxel = stored;
     if (!this.grid) return;
-    const turned = this.grid.toTurned(stored);
     const { crosshairPos } = this.niivue.scene;
-    turned.forEach((index, axis) => (crosshairPos[axis] = (index + 0.5) / (this.grid?.size[axis] ?? 1)));
+    this.grid.position(stored).forEach((index, axis) => (crosshairPos[axis] = (index + 0.5) / (this.grid?.size[axis] ?? 1)));
     this.draw();
   }
 
@@ -364,10 +371,10 @@ export class Picture {
     for (const layer of this.layers) {
       for (const tile of tiles) drawOutlines(context, tile, grid.size, layer, 1.5 * scale);
     }
-    const voxel = grid.toTurned(this.voxel);
+    const [voxel, here] = [grid.toTurned(this.voxel), grid.position(this.voxel)];
     const mosaic = this.layout === "mosaic";
     for (const tile of tiles) {
-      if (tile.slice === voxel[tile.axis] || !mosaic) drawCrosshair(context, tile, voxel, scale, mosaic);
+      if (tile.slice === voxel[tile.axis] || !mosaic) drawCrosshair(context, tile, here, scale, mosaic);
     }
     if (this.lettered) for (const tile of mosaic ? tiles.slice(0, 1) : tiles) drawLetters(context, tile, grid.size, scale);
   }

@@ -1,12 +1,13 @@
 /** Regions panel: draw, name, measure, compare, save and load regions. */
 
+import { blockText, isThinned, sizeUnit } from "./blocks";
 import { regionColour, settingStyle } from "./colours";
 import { button, choices, element, field, tick } from "./dom";
 import { type FitOptions, type Shown, estimatesTable, fitsContent, pointsOf, showPlot } from "./fits";
 import { NONE, probability, rounded, short, thousands, typed, withError } from "./numbers";
 import { Regions, type Tool } from "./regions";
 import type { RegionAnswer, RegionsAnswer, Triple } from "./scene";
-import { Latest, download, getBytes, post, postJson } from "./server";
+import { type Answer, Latest, download, get, getBytes, post, postJson } from "./server";
 import type { Viewer } from "./viewer";
 import { parse } from "./volume";
 
@@ -57,8 +58,9 @@ export class RegionsPanel {
       "div",
       { class: "panel-content" },
       this.tools.root,
-      field("Brush and eraser size (voxels)", brush),
+      field(`Brush and eraser size (${sizeUnit(scene)})`, brush),
       this.around(),
+      isThinned(scene) ? element("p", { class: "note" }, `You draw in blocks of ${blockText(scene)}. Numbers are those of all voxels in them. A mask that is loaded keeps its voxels in blocks that you do not change.`) : null,
       this.list,
       element("div", { class: "buttons" },
         button("Add region", () => this.regions.add(), { "data-testid": "add-region" }),
@@ -125,7 +127,7 @@ export class RegionsPanel {
       "details",
       { open: true },
       element("summary", {}, "By size"),
-      element("div", { class: "around" }, field("Shape", shape), element("div", { class: "field" }, element("span", { class: "label" }, "Size (voxels)"), sizeRow), put),
+      element("div", { class: "around" }, field("Shape", shape), element("div", { class: "field" }, element("span", { class: "label" }, `Size (${sizeUnit(this.viewer.scene)})`), sizeRow), put),
     );
   }
 
@@ -167,38 +169,57 @@ export class RegionsPanel {
     return file instanceof Uint8Array ? new Blob([file as Uint8Array<ArrayBuffer>]) : null;
   }
 
-  private get query(): string {
-    return `result=${this.which.value}&names=${encodeURIComponent(this.namesDrawn)}`;
+  /** The drawing for the server, with the labels of a large scan that it began with. */
+  private async sent(): Promise<{ query: string; body: Blob } | null> {
+    const file = await this.bytes();
+    if (!file) return null;
+    const { loaded } = this.regions;
+    const query = `result=${this.which.value}&names=${encodeURIComponent(this.namesDrawn)}`;
+    return loaded ? { query: `${query}&drawn=${file.size}`, body: new Blob([file, loaded]) } : { query, body: file };
   }
 
   private get namesDrawn(): string {
     const there = new Set(this.regions.bitmap ?? []);
+    // A small region that was loaded may be hidden in blocks of others.
     return this.regions.list
-      .filter(({ number }) => there.has(number))
+      .filter(({ number }) => there.has(number) || this.regions.loaded)
       .map(({ number, name }) => `${number}:${name.replace(/[,:]/g, " ")}`)
       .join(",");
   }
 
   private async measure(signal: AbortSignal): Promise<RegionsAnswer | null> {
-    const file = await this.bytes();
-    if (!file) return null;
-    return postJson<RegionsAnswer>(`api/regions?${this.query}`, file, signal);
+    const sent = await this.sent();
+    if (!sent) return null;
+    return postJson<RegionsAnswer>(`api/regions?${sent.query}`, sent.body, signal);
   }
 
   private async save(): Promise<void> {
     const file = await this.bytes();
-    if (file) download(file, "regions.nii");
-    else this.say("Nothing is drawn: draw a region first.");
+    if (!file) this.say("Nothing is drawn: draw a region first.");
+    else if (isThinned(this.viewer.scene)) await this.saveWhole();
+    else download(file, "regions.nii");
+  }
+
+  /** Of a large scan the server makes the file, of all voxels. */
+  private async saveWhole(): Promise<void> {
+    try {
+      const sent = await this.sent();
+      if (!sent) return;
+      const { bytes } = await post(`api/regions.nii.gz?${sent.query}`, sent.body);
+      download(new Blob([bytes], { type: "application/gzip" }), "regions.nii.gz");
+    } catch (error) {
+      this.viewer.fail(error);
+    }
   }
 
   private async saveTable(): Promise<void> {
-    const file = await this.bytes();
-    if (!file) {
+    const sent = await this.sent();
+    if (!sent) {
       this.say("Nothing is drawn: draw a region first.");
       return;
     }
     try {
-      const { bytes } = await post(`api/regions.csv?${this.query}`, file);
+      const { bytes } = await post(`api/regions.csv?${sent.query}`, sent.body);
       download(new Blob([bytes], { type: "text/csv" }), "regions.csv");
     } catch (error) {
       this.viewer.fail(error);
@@ -210,9 +231,9 @@ export class RegionsPanel {
     input.value = "";
     if (!file) return;
     try {
-      const { headers, bytes } = await post("api/labels", file);
-      const note = headers.get("X-Note");
-      this.take(bytes, {}, file.name);
+      const answer = await post("api/labels", file);
+      const note = answer.headers.get("X-Note");
+      this.take(answer, {}, file.name);
       if (note) this.say(note);
     } catch (error) {
       this.viewer.fail(error);
@@ -223,21 +244,26 @@ export class RegionsPanel {
     const { labels } = this.viewer.scene;
     if (!labels) return;
     try {
-      this.take(await getBytes(labels.url), labels.names, "labels");
+      const address = isThinned(this.viewer.scene) ? "api/labels" : labels.url;
+      this.take(await get(address), labels.names, "labels");
     } catch (error) {
       this.viewer.fail(error);
     }
   }
 
-  private take(bytes: ArrayBuffer, names: Record<string, string>, from: string): void {
+  private take({ bytes, headers }: Answer, names: Record<string, string>, from: string): void {
     const grid = this.viewer.views[0]?.picture.grid;
     const { values } = parse(bytes, from);
     if (!grid) return;
-    if (values.some((value) => value < 0 || value > 255)) {
+    // Of a large scan, the labels of all voxels come behind those of the blocks.
+    const known = headers.get("X-Numbers")?.split(",").filter(Boolean).map(Number);
+    const numbers = known ?? [...new Set(values)].filter(Boolean).sort((a, b) => a - b);
+    if (numbers.some((number) => number < 0 || number > 255)) {
       this.say(`${from} has numbers outside 0 to 255, more than can be drawn.`);
       return;
     }
-    this.regions.load(grid.turn(Uint8Array.from(values as ArrayLike<number>)), names);
+    const whole = known ? new Blob([new Uint8Array(bytes, values.byteOffset + values.byteLength)]) : null;
+    this.regions.load(grid.turn(Uint8Array.from(values as ArrayLike<number>)), numbers, names, whole);
   }
 
   private show(answer: RegionsAnswer | null): void {

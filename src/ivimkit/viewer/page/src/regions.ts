@@ -11,6 +11,8 @@ export interface Region {
 }
 
 const MOST_STEPS = 20;
+/** Memory of the drawings before the last ones; at least one is kept. */
+const MOST_STEP_BYTES = 2 ** 27;
 const MOST_REGIONS = 255;
 
 export class Regions {
@@ -18,8 +20,11 @@ export class Regions {
   active = 1;
   tool: Tool = "navigate";
   brush = 3;
+  /** One number for each voxel, or block of a large scan. */
   bitmap: Uint8Array | null = null;
-  private readonly before: { bitmap: Uint8Array; list: Region[] }[] = [];
+  /** Labels of all voxels of a large scan that the drawing began with, as a compressed image. */
+  loaded: Blob | null = null;
+  private readonly before: { bitmap: Uint8Array; list: Region[]; loaded: Blob | null }[] = [];
   private start: Triple | null = null;
   private last: Triple | null = null;
   private stroke: Uint8Array | null = null;
@@ -73,6 +78,7 @@ export class Regions {
   clear(): void {
     this.remember();
     this.bitmap?.fill(0);
+    this.loaded = null;
     this.changed();
   }
 
@@ -81,15 +87,16 @@ export class Regions {
     if (!last) return;
     this.bitmap = last.bitmap;
     this.list = last.list;
+    this.loaded = last.loaded;
     if (!this.list.some(({ number }) => number === this.active)) this.active = this.list[0]?.number ?? 1;
     this.changed();
   }
 
   /** Take the numbers of another image, on the reoriented grid. */
-  load(bitmap: Uint8Array, names: Record<number, string>): void {
+  load(bitmap: Uint8Array, numbers: number[], names: Record<number, string>, loaded: Blob | null): void {
     this.remember();
     this.bitmap = bitmap;
-    const numbers = [...new Set(bitmap)].filter(Boolean).sort((a, b) => a - b);
+    this.loaded = loaded;
     this.list = numbers.map((number) => ({ number, name: names[number] ?? `region ${number}` }));
     this.active = numbers[0] ?? 1;
     this.changed();
@@ -173,7 +180,8 @@ export class Regions {
 
   private remember(): void {
     if (!this.bitmap) return;
-    this.before.push({ bitmap: this.bitmap.slice(), list: this.list });
-    if (this.before.length > MOST_STEPS) this.before.shift();
+    this.before.push({ bitmap: this.bitmap.slice(), list: this.list, loaded: this.loaded });
+    const most = Math.max(1, Math.min(MOST_STEPS, Math.floor(MOST_STEP_BYTES / this.bitmap.length)));
+    if (this.before.length > most) this.before.shift();
   }
 }

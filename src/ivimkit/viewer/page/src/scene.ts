@@ -113,6 +113,8 @@ export interface ModelInfo {
 export interface Scene {
   title: string;
   shape: Triple;
+  /** Of each block of that many voxels the first is in the images; 1, 1, 1 unless the scan is large. */
+  stride: Triple;
   voxel_size: Triple;
   voxel_units: string;
   has_scan: boolean;

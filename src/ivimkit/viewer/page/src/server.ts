@@ -18,6 +18,10 @@ export async function getJson<T>(address: string, signal?: AbortSignal): Promise
   return parsed<T>(await ask(address, { signal: signal ?? null }));
 }
 
+export async function get(address: string): Promise<Answer> {
+  return ask(address, {});
+}
+
 export async function getBytes(address: string, signal?: AbortSignal): Promise<ArrayBuffer> {
   return (await ask(address, { signal: signal ?? null })).bytes;
 }

@@ -1,5 +1,6 @@
 /** Snapshot: the pictures with captions and legends as a PNG. */
 
+import { blockText, isThinned } from "./blocks";
 import { stops } from "./colours";
 import { paintBar } from "./legend";
 import { short } from "./numbers";
@@ -42,7 +43,8 @@ function write(context: CanvasRenderingContext2D, viewer: Viewer, view: View, wi
   context.font = "14px system-ui, sans-serif";
   const result = view.overlay ? viewer.image(view.overlay).result?.name : undefined;
   context.fillText(result ?? viewer.scene.title, 10, 20);
-  const place = `voxel ${viewer.voxel.join(", ")}`;
+  const thinned = isThinned(viewer.scene) ? `one voxel of each ${blockText(viewer.scene)}; ` : "";
+  const place = `${thinned}voxel ${viewer.voxel.join(", ")}`;
   context.fillText(place, width - 10 - context.measureText(place).width, 20);
   const keys = [viewer.base, ...(view.overlay && view.visible ? [view.overlay] : [])];
   keys.forEach((key, i) => {

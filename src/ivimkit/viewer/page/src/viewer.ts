@@ -1,11 +1,13 @@
 /** Viewer: the state of the display. Panels change it by its methods and listen for changes. */
 
+import { blockCounts, isThinned } from "./blocks";
 import { gradesLut, withFaded, withTransparentZero } from "./colours";
 import { type Layout, Picture } from "./picture";
 import type { Grade, Lut, MapInfo, Range, ResultInfo, ScanVolume, Scene, Triple } from "./scene";
-import { type Values, type Volume, Volumes, gradedBytes, scaled, scaledAndFaded } from "./volume";
+import { ExactValues } from "./exact";
+import { HEADER, type Values, type Volume, Volumes, gradedBytes, scaled, scaledAndFaded } from "./volume";
 
-export type Topic = "voxel" | "images" | "layout" | "looks";
+export type Topic = "voxel" | "images" | "layout" | "looks" | "values";
 
 /** A scan to flip through: the one that was fitted, or that before the steps. */
 export type Flipped = "fitted" | "acquired";
@@ -45,9 +47,11 @@ export function statusKey(result: ResultInfo): string {
   return `${result.id}/status`;
 }
 
-/** Volumes kept in memory: of most scans all of them, of 256 x 256 x 54 voxels, 14 MB each, 36. */
-const KEPT_BYTES = 2 ** 29;
-const [FEWEST_KEPT, MOST_KEPT] = [24, 128];
+/**
+ * Memory of volumes: of most scans all of them, of 256 x 256 x 54 voxels, 14 MB each, 37. No image
+ * has more than 67 MB, see shown_grid.py: those of two pictures always have room.
+ */
+const MOST_BYTES = 2 ** 29;
 const OPACITY = 0.75;
 
 export class Viewer {
@@ -66,13 +70,16 @@ export class Viewer {
   private readonly listeners: [Topic, () => void][] = [];
   private readonly values = new Map<string, Volume>();
   private readonly doubtful = new Map<string, Values>();
+  /** Of a large scan, whose images do not have every voxel. */
+  private readonly exact: ExactValues | null;
 
   constructor(
     readonly scene: Scene,
     readonly fail: (error: unknown) => void,
   ) {
-    const bytes = 4 * scene.shape.reduce((product, n) => product * n, 1);
-    this.volumes = new Volumes(Math.min(MOST_KEPT, Math.max(FEWEST_KEPT, Math.floor(KEPT_BYTES / bytes))));
+    const largest = HEADER + 4 * blockCounts(scene).reduce((product, n) => product * n, 1);
+    this.volumes = new Volumes(MOST_BYTES, largest);
+    this.exact = isThinned(scene) ? new ExactValues(() => this.tell("values"), fail) : null;
     for (const image of scene.images) this.addOfScan(`scan/${image.id}`, image, null);
     for (const volume of scene.volumes) this.addOfScan(`volume/${volume.id}`, volume, "fitted");
     for (const volume of scene.acquired) this.addOfScan(`acquired/${volume.id}`, volume, "acquired");
@@ -157,7 +164,8 @@ export class Viewer {
     picture.setLayout(this.layout);
     picture.setRadiological(this.radiological);
     await Promise.all(volumes);
-    await this.showBase(view);
+    // Another one may have been chosen while this one was being fetched.
+    while (!picture.grid) await this.showBase(view);
     await this.showOverlay(view);
     this.tell("images");
   }
@@ -252,21 +260,19 @@ export class Viewer {
   move(steps: Triple): void {
     const grid = this.views[0]?.picture.grid;
     if (!grid) return;
-    const turned = grid.toTurned(this.voxel).map((i, k) => {
-      return Math.min((grid.size[k] as number) - 1, Math.max(0, i + (steps[k] as number)));
-    });
-    this.setVoxel(grid.toStored(turned as Triple));
+    this.setVoxel(grid.further(this.voxel, steps));
   }
 
   /** The shown value of an image at the crosshair, if it has been fetched. */
   valueOf(key: string): number | undefined {
     const grid = this.views[0]?.picture.grid;
-    const value = grid ? this.values.get(key)?.values[grid.offset(this.voxel)] : undefined;
+    const value = this.exact ? this.exact.value(key) : grid ? this.values.get(key)?.values[grid.offset(this.voxel)] : undefined;
     return value === undefined ? undefined : value * this.image(key).factor;
   }
 
   /** Whether the value of an image at the crosshair is one that the data do not determine. */
   doubts(key: string): boolean {
+    if (this.exact) return this.exact.doubts(key);
     const grid = this.views[0]?.picture.grid;
     const where = this.doubtful.get(key);
     return Boolean(grid && where?.[grid.offset(this.voxel)]);
@@ -283,9 +289,10 @@ export class Viewer {
   private async showBase(view: View): Promise<void> {
     const key = this.base;
     const volume = await this.volume(key);
-    if (key !== this.base) return;
+    // A picture that is still being set up shows what is chosen then: see add().
+    if (key !== this.base || !view.picture.started) return;
     const { bytes, name } = this.coloured(key, volume);
-    await view.picture.setBase(volume, bytes, name, this.scene.shape);
+    await view.picture.setBase(volume, bytes, name, this.scene);
   }
 
   private async showOverlay(view: View): Promise<void> {
@@ -296,7 +303,7 @@ export class Viewer {
     }
     const volume = await this.volume(key);
     // Something else may have been chosen while this one was being fetched.
-    if (key !== view.overlay) return;
+    if (key !== view.overlay || !view.picture.grid) return;
     const { bytes, name } = this.coloured(key, volume);
     await view.picture.setOverlay(volume, bytes, name, view.visible ? this.opacity : 0);
   }
@@ -315,6 +322,10 @@ export class Viewer {
   private forget(): void {
     const shown = new Set([this.base, ...this.views.map((view) => view.overlay)]);
     for (const kept of [this.values, this.doubtful]) for (const key of kept.keys()) if (!shown.has(key)) kept.delete(key);
+    for (const key of this.values.keys()) {
+      const { url, map } = this.image(key);
+      for (const used of [url, map?.doubtful?.url]) if (used) this.volumes.use(used);
+    }
   }
 
   private async attempt(what: () => Promise<unknown>): Promise<void> {
@@ -327,6 +338,7 @@ export class Viewer {
 
   private tell(topic: Topic): void {
     if (topic === "images") this.forget();
+    if (topic === "images" || topic === "voxel") this.exact?.ask(this.voxel, [this.base, ...this.views.map((view) => view.overlay)].flatMap((key) => (key ? [this.image(key)] : [])));
     for (const [about, listener] of this.listeners) if (about === topic) listener();
   }
 }

@@ -1,6 +1,6 @@
 /** Volumes: NIfTI files from the server as arrays, and as bytes for NiiVue. */
 
-import { isNIFTI, readHeader, readImage } from "nifti-reader-js";
+import { isNIFTI, readHeader } from "nifti-reader-js";
 import { ServerError, getBytes } from "./server";
 import type { Range } from "./scene";
 
@@ -12,36 +12,69 @@ export interface Volume {
   values: Values;
 }
 
-const ARRAYS: Record<number, new (bytes: ArrayBuffer) => Values> = {
+const ARRAYS: Record<number, new (bytes: ArrayBuffer, offset: number, length: number) => Values> = {
   2: Uint8Array,
   4: Int16Array,
   8: Int32Array,
   16: Float32Array,
   64: Float64Array,
 };
-const HEADER = 352;
+export const HEADER = 352;
 
 export function parse(bytes: ArrayBuffer, name: string): Volume {
   const header = isNIFTI(bytes) ? readHeader(bytes) : null;
   const array = header && ARRAYS[header.datatypeCode];
   if (!header || !array) throw new ServerError(`${name} is not an image that can be shown.`);
-  return { header: new Uint8Array(bytes, 0, HEADER), values: new array(readImage(header, bytes)) };
+  const count = header.dims.slice(1, 1 + (header.dims[0] as number)).reduce((product, n) => product * n, 1);
+  // No copy: the header is part of the same bytes.
+  return { header: new Uint8Array(bytes, 0, HEADER), values: new array(bytes, header.vox_offset, count) };
 }
 
 /** Fetches volumes and keeps the most recently used. */
 export class Volumes {
-  private readonly kept = new Map<string, Promise<Volume>>();
+  private readonly kept = new Map<string, { volume: Promise<Volume>; bytes: number }>();
 
-  constructor(private readonly most: number) {}
+  constructor(
+    /** Bytes of all volumes that are kept, those that are being fetched among them. */
+    private readonly most: number,
+    /** Bytes of the largest of them. */
+    private readonly largest: number,
+  ) {}
 
   get(url: string): Promise<Volume> {
-    const found = this.kept.get(url) ?? getBytes(url).then((bytes) => parse(bytes, url));
+    const found = this.kept.get(url) ?? this.fetched(url);
     this.kept.delete(url);
     this.kept.set(url, found);
-    found.catch(() => this.kept.delete(url));
-    const oldest = this.kept.keys().next();
-    if (this.kept.size > this.most && !oldest.done) this.kept.delete(oldest.value);
-    return found;
+    this.drop();
+    return found.volume;
+  }
+
+  /** Drop this one last, if it is kept. */
+  use(url: string): void {
+    const found = this.kept.get(url);
+    if (!found) return;
+    this.kept.delete(url);
+    this.kept.set(url, found);
+  }
+
+  private fetched(url: string): { volume: Promise<Volume>; bytes: number } {
+    const entry = { volume: getBytes(url).then((bytes) => parse(bytes, url)), bytes: this.largest };
+    entry.volume.then(
+      ({ values }) => (entry.bytes = values.buffer.byteLength),
+      () => this.kept.get(url) === entry && this.kept.delete(url),
+    );
+    return entry;
+  }
+
+  private drop(): void {
+    let bytes = 0;
+    for (const entry of this.kept.values()) bytes += entry.bytes;
+    for (const [url, entry] of this.kept) {
+      // The one that is wanted now is the last.
+      if (bytes <= this.most || this.kept.size === 1) return;
+      this.kept.delete(url);
+      bytes -= entry.bytes;
+    }
   }
 }
 
