@@ -20,6 +20,7 @@ from ivimkit.figures.plain_text import plain_keys
 from ivimkit.figures.reliability import check_choice
 from ivimkit.fitting.result import FitResult
 from ivimkit.rounding import percent, rounded, thousands
+from ivimkit.scan.labels import numbers_in
 
 __all__ = ["histograms"]
 
@@ -148,7 +149,7 @@ def _regions(
             f"the labels have shape {array.shape}; expected {result.shape}, that of the maps. "
             "Resample them to the scan"
         )
-    found = [int(label) for label in np.unique(array) if label]
+    found = numbers_in(array)
     return array, plain_keys(((names or {}).get(label, str(label)), label) for label in found)
 
 

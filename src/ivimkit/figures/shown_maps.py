@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ivimkit.figures.orientation import Cut, Filled
 from ivimkit.figures.reliability import Doubt, doubtful_voxels
-from ivimkit.fitting.map_blocks import Box, boxes_of, finite
 from ivimkit.fitting.result import FitResult
+from ivimkit.scan.blocks import Box, boxes_of, finite
 
 __all__ = ["MapSource", "filled_by", "filled_mask", "shape_of", "shown_part", "values_in"]
 

@@ -45,7 +45,7 @@ class StoredMaps(MapsByName[NDArray[Any]]):
         return self._stored[name]
 
     def part(self, name: str, box: tuple[Any, ...]) -> NDArray[Any]:
-        """Return a map inside a box, see `ivimkit.fitting.map_blocks.Box`."""
+        """Return a map inside a box, see `ivimkit.scan.blocks.Box`."""
         return np.asarray(self[name][box])
 
     def __contains__(self, name: object) -> bool:

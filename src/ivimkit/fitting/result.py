@@ -18,8 +18,8 @@ from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.fitting.map_blocks import Box, MapsWithin, boxes_of, finite
 from ivimkit.fitting.map_names import MapsByName
+from ivimkit.fitting.maps_within import MapsWithin
 from ivimkit.fitting.result_forms import dataset_of, frame_of
 from ivimkit.fitting.result_text import lines_of_maps, lines_of_regions
 from ivimkit.fitting.screening import Screening
@@ -28,6 +28,7 @@ from ivimkit.fitting.spectra import Spectrum, require_spectra, spectrum_of
 from ivimkit.fitting.voxel_maps import VoxelMaps
 from ivimkit.rounding import thousands, times
 from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.blocks import Box, boxes_of, finite
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.history import NO_HISTORY, History

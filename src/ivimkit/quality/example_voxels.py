@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError
-from ivimkit.fitting.map_blocks import positions
 from ivimkit.quality.table_rows import labels_like
+from ivimkit.scan.blocks import positions
 from ivimkit.scan.labels import Labels
 from ivimkit.status import WITHOUT_FIT
 

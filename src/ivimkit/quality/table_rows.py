@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError, ShapeError
-from ivimkit.fitting.map_blocks import finite
+from ivimkit.scan.blocks import finite
 from ivimkit.scan.labels import Labels
 
 if TYPE_CHECKING:

@@ -1,18 +1,16 @@
-"""Blocks of maps: some planes of a result at a time, as its maps may be larger than memory."""
+"""Blocks of volumes: some planes at a time, as maps and scans may be larger than memory."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import EllipsisType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.fitting.map_names import MapsByName, StoredMaps
-
-__all__ = ["Box", "MapsWithin", "boxes_of", "finite", "positions"]
+__all__ = ["Box", "boxes", "boxes_of", "finite", "positions"]
 
 Box = tuple[slice | Sequence[int] | EllipsisType, ...]
 """Part of a map: a slice for each of its axes, or one list of positions among slices; dots for a
@@ -33,7 +31,7 @@ def boxes_of(array: NDArray[Any]) -> Iterator[Box]:
     Examples
     --------
     >>> import numpy as np
-    >>> from ivimkit.fitting.map_blocks import boxes_of
+    >>> from ivimkit.scan.blocks import boxes_of
     >>> len(list(boxes_of(np.zeros((8, 8, 2)))))
     1
     """
@@ -41,42 +39,26 @@ def boxes_of(array: NDArray[Any]) -> Iterator[Box]:
         yield (...,)
         return
     axis = max(range(array.ndim), key=lambda k: abs(array.strides[k]) * (array.shape[k] > 1))
-    n = array.shape[axis]
-    plane = math.prod(array.shape) // max(n, 1)
-    step = max(MAX_BLOCK_VOXELS // max(plane, 1), 1)
-    box = [slice(0, length) for length in array.shape]
-    for start in range(0, n, step):
-        box[axis] = slice(start, min(start + step, n))
-        yield tuple(box)
+    yield from boxes(array.shape, axis)
 
 
-class MapsWithin(MapsByName[NDArray[Any]]):
-    """The maps inside a box; each is looked up when it is asked for.
+def boxes(shape: Sequence[int], axis: int = -1) -> Iterator[tuple[slice, ...]]:
+    """Yield boxes of whole planes, one after the other along an axis.
 
     Parameters
     ----------
-    maps : mapping of str to ndarray
-        The maps.
-    box : tuple
-        The box, as `boxes_of` yields it.
+    shape : sequence of int
+        Of the volume.
+    axis : int
+        Axis that the planes are perpendicular to; the last one by default.
     """
-
-    def __init__(self, maps: Mapping[str, NDArray[Any]], box: Box) -> None:
-        self._maps, self._box = maps, box
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        if isinstance(self._maps, StoredMaps):
-            return self._maps.part(name, self._box)
-        return np.asarray(self._maps[name][self._box])
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._maps
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._maps)
-
-    def __len__(self) -> int:
-        return len(self._maps)
+    n = shape[axis]
+    plane = math.prod(shape) // max(n, 1)
+    step = max(MAX_BLOCK_VOXELS // max(plane, 1), 1)
+    box = [slice(0, length) for length in shape]
+    for start in range(0, n, step):
+        box[axis] = slice(start, min(start + step, n))
+        yield tuple(box)
 
 
 def finite(values: NDArray[Any]) -> NDArray[np.float64]:
