@@ -16,7 +16,7 @@ Box = tuple[slice | Sequence[int] | EllipsisType, ...]
 """Part of a map: a slice for each of its axes, or one list of positions among slices; dots for a
 map without axes."""
 
-MAX_BLOCK_VOXELS = 1 << 22
+MAX_BLOCK_VOXELS = 1 << 20
 """Voxels in a block; at least one plane is."""
 
 
