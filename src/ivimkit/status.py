@@ -10,8 +10,9 @@ each parameter has one more, "uncertain", which only fits with a posterior set.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntFlag
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ __all__ = [
     "WITHOUT_FIT",
     "Explained",
     "FitStatus",
+    "StatusCodes",
     "Unseen",
     "at_lower",
     "at_upper",
@@ -526,15 +528,84 @@ def count(status: NDArray[np.signedinteger[Any]], model: Explained) -> dict[str,
     dict of str to int
         Flag name to number of voxels, only flags that occur.
     """
-    flat = np.asarray(status).ravel(order="K")
-    numbers: dict[int, int] = {}
-    # Part by part, as codes are sorted to be counted, and a map may be larger than memory.
-    for start in range(0, flat.size, _COUNTED):
-        found = np.unique(flat[start : start + _COUNTED], return_counts=True)
-        for code, number in zip(*(own.tolist() for own in found), strict=True):
-            numbers[code] = numbers.get(code, 0) + number
-    total: dict[str, int] = {}
-    for code in sorted(numbers):
-        for name, _, _ in _flags(code, model):
-            total[name] = total.get(name, 0) + numbers[code]
-    return total
+    return StatusCodes.of(status).flags(model)
+
+
+@dataclass(frozen=True, eq=False)
+class StatusCodes:
+    """The codes that occur in a status map, and their numbers: any count of flags follows.
+
+    A map may be larger than memory; it is looked at once, part by part.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n_codes,)
+        The codes, ascending.
+    numbers : ndarray of int, shape (n_codes,)
+        Number of voxels of each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ivimkit.status import FitStatus, StatusCodes
+    >>> found = StatusCodes.of(np.array([[0, 1], [1, 32]]))
+    >>> found.total, found.inside.total, found.having(FitStatus.PERFUSION_NOT_DETECTED)
+    (4, 2, 1)
+    """
+
+    codes: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, status: NDArray[np.signedinteger[Any]]) -> Self:
+        """Count the codes of a status map of any shape."""
+        flat = np.asarray(status).ravel(order="K")
+        outside = int(FitStatus.OUTSIDE_MASK)
+        numbers: dict[int, int] = {}
+        for start in range(0, flat.size, _COUNTED):
+            part = flat[start : start + _COUNTED]
+            # Codes are sorted to be counted, and this one is most of many maps.
+            others = part[part != outside]
+            found = np.unique(others, return_counts=True)
+            pairs = zip(*(own.tolist() for own in found), strict=True)
+            for code, number in (*pairs, (outside, part.size - others.size)):
+                if number:
+                    numbers[code] = numbers.get(code, 0) + number
+        codes = sorted(numbers)
+        return cls(np.array(codes, np.int64), np.array([numbers[c] for c in codes], np.int64))
+
+    @property
+    def total(self) -> int:
+        """Number of all voxels."""
+        return int(self.numbers.sum())
+
+    @property
+    def inside(self) -> Self:
+        """Those of voxels in the mask."""
+        return self.without(FitStatus.OUTSIDE_MASK)
+
+    @property
+    def fitted(self) -> Self:
+        """Those of voxels that have values."""
+        return self.without(WITHOUT_FIT)
+
+    def without(self, flags: int) -> Self:
+        """Return those that have none of some flags."""
+        keep = (self.codes & int(flags)) == 0
+        return type(self)(self.codes[keep], self.numbers[keep])
+
+    def having(self, flags: int) -> int:
+        """Return the number of voxels that have at least one of some flags."""
+        return self.where((self.codes & int(flags)) != 0)
+
+    def where(self, chosen: NDArray[np.bool_]) -> int:
+        """Return the number of voxels whose codes are chosen, shape (n_codes,)."""
+        return int(self.numbers[chosen].sum())
+
+    def flags(self, model: Explained) -> dict[str, int]:
+        """Return the number of voxels of every flag that occurs, see `count`."""
+        total: dict[str, int] = {}
+        for code, number in zip(self.codes.tolist(), self.numbers.tolist(), strict=True):
+            for name, _, _ in _flags(code, model):
+                total[name] = total.get(name, 0) + number
+        return total

@@ -17,10 +17,11 @@ from ivimkit.errors import OptionError
 from ivimkit.figures.figure_page import MARGIN, Page, fitted_size
 from ivimkit.figures.map_look import MapLook
 from ivimkit.figures.map_style import Shown
-from ivimkit.figures.orientation import choose_cut, view_of
+from ivimkit.figures.orientation import choose_cut, planes_of, view_of
 from ivimkit.figures.panel_grid import draw_plane, letter_sides, panel_size
 from ivimkit.figures.plain_text import plain
-from ivimkit.figures.reliability import Doubt, doubtful_voxels, note
+from ivimkit.figures.reliability import Doubt, note
+from ivimkit.figures.shown_maps import filled_mask, shown_part
 from ivimkit.quality.difference import Difference
 from ivimkit.rounding import thousands
 
@@ -100,35 +101,36 @@ def difference_panels(
     names = _chosen(difference, maps)[: None if maps is not None else _MAX_ROWS]
     look = _look(difference, limits, unreliable)
     first, second = _called(difference)
-    inside = difference.first.mask | difference.second.mask
-    cut = choose_cut(inside, slice, most=1, crop=crop)
+    results = (difference.first, difference.second)
+    cut = choose_cut(filled_mask(*results), slice, most=1, crop=crop)
+    box = cut.box(len(difference.first.shape))
     view = view_of(difference.first.geometry)
-    width, height = panel_size(cut.planes(inside)[0], view)
+    width, height = panel_size(planes_of(results[0].within(box).status)[0], view)
     bar = _BAR_GAP + _BAR + _BAR_TEXT
     left = MARGIN + _ROW_NAME
     places = (left, left + width + _GAP, left + 2 * (width + _GAP) + bar)
     down = height + _GAP
-    of = f", slice {cut.slices[0]}" if inside.ndim == 3 else ""
+    of = f", slice {cut.slices[0]}" if len(box) == 3 else ""
     heading = f"{first} and {second}{of}" if title is None else title
-    results = (difference.first, difference.second)
-    doubtful = [{name: doubtful_voxels(one, name) for name in names} for one in results]
-    foot = note(list(zip((first, second), results, doubtful, strict=True)), unreliable)
+    shown_of = [(called, one, names) for called, one in zip((first, second), results, strict=True)]
+    foot = note(shown_of, unreliable)
     page = Page(places[2] + width + bar + MARGIN, _TITLE + len(names) * down, heading, foot)
     titles = (first, second, f"{second} − {first}")
     for row, name in enumerate(names):
         top = _TITLE + row * down
         shown = _shown(difference, name, look)
-        change = _centred(difference.maps[name], shown)
-        either = np.maximum(doubtful[0][name], doubtful[1][name])
+        change, changed = _centred(difference.maps[name], shown), difference.maps[name][box]
+        parts = [shown_part(one, name, cut) for one in results]
+        either = np.maximum(parts[0][1], parts[1][1])
         drawn: list[tuple[NDArray[Any], Doubt, Shown]] = [
-            (np.asarray(difference.first.maps[name]), doubtful[0][name], shown),
-            (np.asarray(difference.second.maps[name]), doubtful[1][name], shown),
-            (difference.maps[name], either * np.isfinite(difference.maps[name]), change),
+            (*parts[0], shown),
+            (*parts[1], shown),
+            (changed, either * np.isfinite(changed), change),
         ]
         panels = [page.place(x, top, width, height) for x in places]
         images = []
         for axes, (stored, where, scale) in zip(panels, drawn, strict=True):
-            values, faded = (cut.planes(one)[0] for one in look.drawn(stored, where))
+            values, faded = (planes_of(one)[0] for one in look.drawn(stored, where))
             images.append(draw_plane(axes, values, scale, view, faded=faded, inches=width))
         for which, scale in ((1, shown), (2, change)):
             place = page.place(places[which] + width + _BAR_GAP, top, _BAR, height)
@@ -219,8 +221,7 @@ def _look(
 
 
 def _shown(difference: Difference, name: str, look: MapLook) -> Shown:
-    results = (difference.first, difference.second)
-    return look.style(name, *(np.asarray(result.maps[name]) for result in results))
+    return look.style(name, difference.first, difference.second)
 
 
 def _centred(stored: NDArray[Any], shown: Shown) -> Shown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,10 @@ from ivimkit.errors import OptionError, ShapeError
 from ivimkit.figures.figure_page import MARGIN, Page, text_width
 from ivimkit.figures.map_style import Shown, how_to_show
 from ivimkit.figures.plain_text import plain_keys
-from ivimkit.figures.reliability import check_choice, unreliable_voxels
+from ivimkit.figures.reliability import check_choice
 from ivimkit.fitting.result import FitResult
 from ivimkit.rounding import percent, rounded, thousands
+from ivimkit.scan.labels import numbers_in
 
 __all__ = ["histograms"]
 
@@ -95,21 +97,17 @@ def histograms(
     """
     check_choice(unreliable)
     names = _names(result, maps)
-    regions = _regions(result, labels, label_names)
+    array, regions = _regions(result, labels, label_names)
     n_columns = min(2, len(names))
     n_rows = -(-len(names) // n_columns)
     drawn = {}
     for name in names:
-        stored = result.maps[name]
-        shown = how_to_show(name, result.model.quantities, [stored], limits)
-        doubtful = unreliable_voxels(result, name, stored)
-        if unreliable == "show":
-            doubtful = np.zeros_like(doubtful)
-        values = {key: _Counted.of(shown, stored, at & ~doubtful) for key, at in regions.items()}
-        if labels is None and doubtful.any():
-            values = {"reliable voxels": values["all voxels"]}
-        anywhere = np.any(list(regions.values()), axis=0) if regions else doubtful
-        drawn[name] = shown, values, _Counted.of(shown, stored, doubtful & anywhere)
+        values = partial(result.values_of, name)
+        shown = how_to_show(name, result.model.quantities, [values], limits)
+        found, apart = _counted(result, name, shown, (array, regions), unreliable)
+        if labels is None and apart.n:
+            found = {"reliable voxels": found["all voxels"]}
+        drawn[name] = shown, found, apart
     entries = [_entry(*one) for _, found, _ in drawn.values() for one in found.items()]
     entries += [_apart(doubtful.n) for *_, doubtful in drawn.values() if doubtful.n]
     # Next to the axes: with many regions there is no free corner inside.
@@ -141,17 +139,43 @@ def _names(result: FitResult, maps: Sequence[str] | None) -> list[str]:
 
 def _regions(
     result: FitResult, labels: ArrayLike | None, names: Mapping[int, str] | None
-) -> dict[str, NDArray[np.bool_]]:
+) -> tuple[NDArray[Any] | None, dict[str, int]]:
+    """Return the region of each voxel, None if all are one, and the number of each by its name."""
     if labels is None:
-        return {"all voxels": np.ones(result.shape, dtype=bool)}
+        return None, {"all voxels": 1}
     array = np.asarray(labels)
     if array.shape != result.shape:
         raise ShapeError(
             f"the labels have shape {array.shape}; expected {result.shape}, that of the maps. "
             "Resample them to the scan"
         )
-    found = [int(label) for label in np.unique(array) if label]
-    return plain_keys(((names or {}).get(label, str(label)), array == label) for label in found)
+    found = numbers_in(array)
+    return array, plain_keys(((names or {}).get(label, str(label)), label) for label in found)
+
+
+def _counted(
+    result: FitResult,
+    name: str,
+    shown: Shown,
+    regions: tuple[NDArray[Any] | None, Mapping[str, int]],
+    unreliable: str,
+) -> tuple[dict[str, _Counted], _Counted]:
+    """Count the values of a map in each region, and those that are not reliable in any."""
+    labels, numbers = regions
+    values: dict[str, list[NDArray[np.float64]]] = {region: [] for region in numbers}
+    apart = []
+    for box, part in result.blocks():
+        stored = part.maps[name]
+        there = np.isfinite(stored) & (True if labels is None else labels[box] != 0)
+        doubtful = there & part.unreliable(name) & (unreliable != "show")
+        apart.append(shown.values(stored[doubtful]))
+        there &= ~doubtful
+        found = shown.values(stored[there])
+        of = np.ones(found.size) if labels is None else labels[box][there]
+        for region, number in numbers.items():
+            values[region].append(found[of == number])
+    counted = {region: _Counted.of(shown, parts) for region, parts in values.items()}
+    return counted, _Counted.of(shown, apart)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,8 +188,8 @@ class _Counted:
     edges: NDArray[np.float64]
 
     @classmethod
-    def of(cls, shown: Shown, stored: NDArray[Any], where: NDArray[np.bool_]) -> _Counted:
-        numbers = shown.values(stored[where & np.isfinite(stored)])
+    def of(cls, shown: Shown, parts: Sequence[NDArray[np.float64]]) -> _Counted:
+        numbers = np.concatenate([np.ravel(part) for part in parts])
         numbers = numbers[np.isfinite(numbers)]
         median = float(np.median(numbers)) if numbers.size else math.nan
         return cls(numbers.size, median, *np.histogram(numbers, _BINS, shown.limits))

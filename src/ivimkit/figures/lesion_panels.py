@@ -17,9 +17,10 @@ from ivimkit.extend.signal_model import S0
 from ivimkit.figures.map_look import MapLook
 from ivimkit.figures.map_style import how_to_show
 from ivimkit.figures.marks import draw_arrowheads, draw_contour, place_arrowheads
-from ivimkit.figures.orientation import Cut, choose_cut, view_of
+from ivimkit.figures.orientation import Cut, choose_cut, planes_of, view_of
 from ivimkit.figures.panel_grid import Column, draw_wrapped, panel_size
-from ivimkit.figures.reliability import doubtful_voxels, note
+from ivimkit.figures.reliability import note
+from ivimkit.figures.shown_maps import filled_mask, shown_part
 from ivimkit.fitting.result import FitResult
 from ivimkit.scan.dwi import DWI
 
@@ -117,11 +118,10 @@ def lesion_panels(
     view, scan = view_of(result.geometry), result.dwi if dwi is None else dwi
     columns = [] if scan is None else [_image(scan, result, cut, b)]
     look = replace(look, limits={**_window(result, inside, cut), **(limits or {})})
-    stored = {name: np.asarray(result.maps[name]) for name in _names(result, maps)}
-    doubtful = {name: doubtful_voxels(result, name, one) for name, one in stored.items()}
-    columns += [look.column(name, [(one, doubtful[name])], cut) for name, one in stored.items()]
+    names = _names(result, maps)
+    columns += [look.column(name, [result], cut) for name in names]
     heading = (f"slice {cut.slices[0]}" if inside.ndim == 3 else "") if title is None else title
-    foot = note([("", result, doubtful)], unreliable)
+    foot = note([("", result, names)], unreliable)
     figure = draw_wrapped(columns, view, heading, width=_WIDTH, foot=foot)
     seen = view.image(cut.planes(inside)[0])
     width, _ = panel_size(columns[0].planes[0], view, width=_WIDTH)
@@ -155,7 +155,7 @@ def _cut(inside: NDArray[np.bool_], result: FitResult, slice_: int | None, *, cr
     volume = inside.reshape(*inside.shape[:2], -1) if inside.ndim in (2, 3) else inside
     areas = volume.sum(axis=(0, 1)) if inside.ndim in (2, 3) else np.zeros(1)
     index = int(np.argmax(areas)) if slice_ is None else slice_
-    cut = choose_cut(result.mask, index, most=1, crop=crop)
+    cut = choose_cut(filled_mask(result), index, most=1, crop=crop)
     if not areas[cut.slices[0]]:
         reach = ", ".join(map(str, np.flatnonzero(areas)))
         raise OptionError(
@@ -203,8 +203,9 @@ def _image(scan: DWI, result: FitResult, cut: Cut, b: float) -> Column:
         )
     shells = scan.acquisition.shell_bvals
     nearest = float(shells[np.abs(shells - b).argmin()])
-    planes = cut.planes(scan.mean_image(nearest))
-    tissue = planes[0][cut.planes(result.mask)[0]]
+    box = cut.box(len(scan.shape))
+    planes = planes_of(scan.mean_part(nearest, box))
+    tissue = planes[0][planes_of(result.within(box).mask)[0]]
     shown = how_to_show("S0", (S0,), [tissue])
     return Column(f"b = {nearest:g} s/mm²", planes, replace(shown, symbol="signal"))
 
@@ -221,7 +222,7 @@ def _window(
     names = [name for name in dict.fromkeys(("ADC", *of_tissue)) if name in result.maps]
     lesion, middles = close.planes(inside)[0], []
     for name in names:
-        values = close.planes(np.asarray(result.maps[name]))[0]
+        values = planes_of(shown_part(result, name, close)[0])[0]
         parts = [part[np.isfinite(part)] for part in (values[lesion], values[~lesion])]
         # Medians: vessels next to a lesion would widen the range until nothing is visible.
         middles += [float(np.median(part)) for part in parts if part.size]

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from ivimkit import models
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.figures.map_look import MapLook
 from ivimkit.figures.map_style import how_to_show
-from ivimkit.figures.orientation import Cut, choose_cut, view_of
+from ivimkit.figures.orientation import Cut, choose_cut, planes_of, view_of
 from ivimkit.figures.panel_grid import Column, draw_columns, draw_slices
 from ivimkit.figures.plain_text import plain_keys
-from ivimkit.figures.reliability import doubtful_voxels, note
-from ivimkit.fitting.result import FitResult
+from ivimkit.figures.reliability import note
+from ivimkit.figures.shown_maps import MapSource, filled_by, shape_of, shown_part
 from ivimkit.parameter import Parameter
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
 
 __all__ = ["compare_methods", "map_panels"]
-
-MapSource = FitResult | Mapping[str, NDArray[Any]]
-"""Source of maps: a fit, or maps by name (such as the ground truth of a phantom)."""
 
 # Up to this ratio of their medians, measured and predicted S0 are shown on one scale.
 _SAME = 1.5
@@ -93,23 +88,18 @@ def map_panels(
     ['S0 measured (b = 0)', 'S0 predicted', 'b = 800 s/mm²']
     """
     look = MapLook(_parameters_of(result), limits, unreliable)
-    source = _maps_of(result)
-    names = _chosen_maps(source, maps, _usual_maps(result))
-    # Each look-up of a fit's map spreads it over the volume: look up once, and only what is drawn.
-    drawn = (*names, "S0") if dwi is not None and "S0" in source else names
-    stored = {name: np.asarray(source[name]) for name in drawn}
+    names = _chosen_maps(result, maps, _usual_maps(result))
     geometry = _geometry_of([result], dwi)
-    _common_shape([stored[name] for name in names])
-    cut = choose_cut(np.isfinite(stored[names[0]]), slices, most=3, crop=crop)
-    doubtful = {name: doubtful_voxels(result, name, stored[name]) for name in names}
-    foot = note([("", result, doubtful)], unreliable)
+    shapes = [shape_of(result, name) for name in names]
+    shape = _common_shape([*shapes, *([] if dwi is None else [dwi.shape])])
+    cut = choose_cut(filled_by([(result, names[0])]), slices, most=3, crop=crop)
+    foot = note([("", result, names)], unreliable)
     columns = [
-        *(_images(stored, dwi, look.parameters, cut, high_b) if dwi is not None else []),
-        *(look.column(name, [(stored[name], doubtful[name])], cut) for name in names),
+        *(_images(result, dwi, look.parameters, cut, high_b) if dwi is not None else []),
+        *(look.column(name, [result], cut) for name in names),
     ]
     heading = _heading(result) if title is None else title
-    numbers = cut.numbers(stored[names[0]].shape)
-    return draw_slices(columns, numbers, view_of(geometry), heading, foot=foot)
+    return draw_slices(columns, cut.numbers(shape), view_of(geometry), heading, foot=foot)
 
 
 def compare_methods(
@@ -167,44 +157,20 @@ def compare_methods(
         raise OptionError("there is no fit to draw; expected at least one, by name")
     results = plain_keys(results)
     look = MapLook(_parameters_of(*results.values()), limits, unreliable)
-    sources = {label: _maps_of(result) for label, result in results.items()}
-    there = [name for source in sources.values() for name in source]
-    names = _chosen_maps(there, maps, _compared_maps(results.values()))
-    stored = {
-        label: {name: np.asarray(source[name]) for name in names if name in source}
-        for label, source in sources.items()
-    }
-    arrays = [array for found in stored.values() for array in found.values()]
-    shape = _common_shape(arrays)
-    inside = np.any([np.isfinite(array) for array in arrays], axis=0)
-    cut = choose_cut(inside, slice, most=1, crop=crop)
-    empty = np.full(shape, np.nan)
-    doubtful = {
-        label: {name: doubtful_voxels(results[label], name, one) for name, one in found.items()}
-        for label, found in stored.items()
-    }
-    none = np.zeros(shape, dtype=np.uint8)
-    columns = [
-        look.column(
-            name,
-            [
-                (found.get(name, empty), doubtful[label].get(name, none))
-                for label, found in stored.items()
-            ],
-            cut,
-        )
-        for name in names
-    ]
-    foot = note([(label, results[label], found) for label, found in doubtful.items()], unreliable)
+    sources = list(results.values())
+    there = [name for source in sources for name in source]
+    names = _chosen_maps(there, maps, _compared_maps(sources))
+    drawn = [(source, name) for source in sources for name in names if name in source]
+    shape = _common_shape([shape_of(*one) for one in drawn])
+    cut = choose_cut(filled_by(drawn), slice, most=1, crop=crop)
+    columns = [look.column(name, sources, cut) for name in names]
+    shown = [(label, one, [n for n in names if n in one]) for label, one in results.items()]
+    foot = note(shown, unreliable)
     heading = "comparison" if title is None else title
     if len(shape) == 3:
         heading = f"{heading}, slice {cut.slices[0]}"
     view = view_of(_geometry_of(results.values()))
     return draw_columns(columns, list(results), view, heading, foot=foot)
-
-
-def _maps_of(result: MapSource) -> Mapping[str, NDArray[Any]]:
-    return result if isinstance(result, Mapping) else result.maps
 
 
 def _parameters_of(*results: MapSource) -> Sequence[Parameter]:
@@ -252,38 +218,35 @@ def _chosen_maps(
     return names
 
 
-def _common_shape(arrays: Sequence[NDArray[Any]]) -> tuple[int, ...]:
-    shapes = {array.shape for array in arrays}
-    if len(shapes) > 1:
+def _common_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    if len(set(shapes)) > 1:
         raise ShapeError(
-            f"the maps have shapes {' and '.join(map(str, sorted(shapes)))}; expected fits of "
-            "the same scan"
+            f"the maps have shapes {' and '.join(map(str, sorted(set(shapes))))}; expected fits "
+            "of the same scan"
         )
-    return arrays[0].shape
+    return shapes[0]
 
 
 def _images(
-    stored: Mapping[str, NDArray[Any]],
-    dwi: DWI,
-    parameters: Sequence[Parameter],
-    cut: Cut,
-    high_b: float,
+    source: MapSource, dwi: DWI, parameters: Sequence[Parameter], cut: Cut, high_b: float
 ) -> list[Column]:
     """Show the scan: S0 as measured and as predicted on one scale, and a high b-value."""
     b = dwi.acquisition.shell_bvals
     low, high = b.min(), b[np.abs(b - high_b).argmin()]
-    measured, weighted = dwi.mean_image(low), dwi.mean_image(high)
-    _common_shape([measured, next(iter(stored.values()))])
-    bright = how_to_show("S0", parameters, [np.where(dwi.mask, measured, np.nan)])
-    dark = how_to_show("S0", parameters, [np.where(dwi.mask, weighted, np.nan)])
+    box = cut.box(len(dwi.shape))
+    measured = dwi.mean_values(low)
+    bright = how_to_show("S0", parameters, [measured])
+    dark = how_to_show("S0", parameters, [dwi.mean_values(high)])
     name = "S0 measured" if low == 0 else "measured"
-    columns = [Column(f"{name} (b = {low:g})", cut.planes(measured), bright)]
-    if "S0" in stored:
+    columns = [Column(f"{name} (b = {low:g})", planes_of(dwi.mean_part(low, box)), bright)]
+    if "S0" in source:
         # Extrapolated to an echo time of 0, say, it is another signal, and needs its own scale.
-        predicted = np.where(dwi.mask, stored["S0"], np.nan)
+        predicted = dwi.voxels().gather(np.asarray(source["S0"]))
         there = np.isfinite(predicted) & np.isfinite(measured)
         beyond = there.any() and np.median(predicted[there]) > _SAME * np.median(measured[there])
         shown = how_to_show("S0", parameters, [predicted]) if beyond else bright
-        columns.append(Column("S0 predicted", cut.planes(stored["S0"]), shown))
+        planes = planes_of(shown_part(source, "S0", cut)[0])
+        columns.append(Column("S0 predicted", planes, shown))
     signal = replace(dark, symbol="signal")
-    return [*columns, Column(f"b = {high:g} s/mm²", cut.planes(weighted), signal)]
+    planes = planes_of(dwi.mean_part(high, box))
+    return [*columns, Column(f"b = {high:g} s/mm²", planes, signal)]

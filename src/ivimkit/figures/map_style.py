@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,13 @@ from ivimkit.extend.derived_maps import describe
 from ivimkit.parameter import Parameter
 from ivimkit.rounding import rounded, shown_factor, shown_unit
 
-__all__ = ["BACKGROUND", "Shown", "how_to_show", "title_of"]
+__all__ = ["BACKGROUND", "Shown", "Stored", "how_to_show", "title_of"]
 
 BACKGROUND = "black"
 """Colour of voxels without a value; only the colour map of signals contains it."""
+
+Stored = NDArray[Any] | Callable[[], NDArray[Any]]
+"""A map or its values, or a function that returns them, as they may not be needed."""
 
 _COLOURS = {
     "signal": "gray",
@@ -87,7 +90,7 @@ class Shown:
 def how_to_show(
     name: str,
     parameters: Sequence[Parameter],
-    stored: Sequence[NDArray[Any]],
+    stored: Sequence[Stored],
     limits: Mapping[str, tuple[float, float]] | None = None,
 ) -> Shown:
     """Choose the style of a map, from its parameter.
@@ -98,8 +101,9 @@ def how_to_show(
         Name of the map.
     parameters : sequence of Parameter
         Those of the fitted model.
-    stored : sequence of ndarray
-        The maps that share the range, for parameters whose range depends on the data.
+    stored : sequence of ndarray, or of functions that return one
+        The maps that share the range, or their values, for parameters whose range depends on the
+        data; a function is called for these alone.
     limits : mapping of str to tuple of float, optional
         Ranges by name, in the stored unit, that take precedence.
 
@@ -148,7 +152,7 @@ def title_of(name: str, parameters: Sequence[Parameter]) -> str:
 def _range(
     parameter: Parameter,
     parameters: Sequence[Parameter],
-    stored: Sequence[NDArray[Any]],
+    stored: Sequence[Stored],
     limits: Mapping[str, tuple[float, float]],
 ) -> tuple[float, float]:
     if parameter.name in limits:
@@ -163,8 +167,9 @@ def _range(
     return _percentiles(stored, parameter.lower)
 
 
-def _percentiles(stored: Sequence[NDArray[Any]], lower: float) -> tuple[float, float]:
-    finite = [array[np.isfinite(array)] for array in stored]
+def _percentiles(stored: Sequence[Stored], lower: float) -> tuple[float, float]:
+    arrays = [one() if callable(one) else one for one in stored]
+    finite = [array[np.isfinite(array)] for array in arrays]
     values = np.concatenate([np.ravel(array) for array in finite]) if finite else np.empty(0)
     if not values.size:
         return 0.0, 1.0

@@ -17,9 +17,10 @@ from ivimkit.extend.signal_model import S0
 from ivimkit.figures.figure_page import MARGIN, Page
 from ivimkit.figures.map_look import MapLook
 from ivimkit.figures.map_style import BACKGROUND, how_to_show, title_of
-from ivimkit.figures.orientation import Cut, View, choose_cut, view_of
+from ivimkit.figures.orientation import Cut, View, choose_cut, planes_of, view_of
 from ivimkit.figures.panel_grid import Column
-from ivimkit.figures.reliability import doubtful_voxels, draw_unreliable, note
+from ivimkit.figures.reliability import draw_unreliable, note
+from ivimkit.figures.shown_maps import filled_by
 from ivimkit.fitting.result import FitResult
 from ivimkit.scan.dwi import DWI
 
@@ -92,15 +93,13 @@ def mosaic(
     ('D, slices 0 to 5', 'D (10⁻³ mm²/s)')
     """
     look = MapLook(result.model.quantities, limits, unreliable)
-    stored = np.asarray(result.maps[name])
-    doubtful = doubtful_voxels(result, name, stored)
-    cut = choose_cut(np.isfinite(stored), None, most=most, crop=crop)
-    column = look.column(name, [(stored, doubtful)], cut)
-    usual = _numbered(title_of(name, result.model.quantities), cut, stored.shape)
-    foot = note([("", result, {name: doubtful})], unreliable)
+    cut = choose_cut(filled_by([(result, name)]), None, most=most, crop=crop)
+    column = look.column(name, [result], cut)
+    usual = _numbered(title_of(name, result.model.quantities), cut, result.shape)
+    foot = note([("", result, [name])], unreliable)
     return _draw(
         replace(column, title=usual if title is None else title),
-        cut.numbers(stored.shape),
+        cut.numbers(result.shape),
         view_of(result.geometry),
         foot,
     )
@@ -153,14 +152,12 @@ def image_mosaic(
         )
     shells = dwi.acquisition.shell_bvals
     nearest = float(shells[np.abs(shells - b).argmin()])
-    image = dwi.mean_image(nearest)
-    shown = how_to_show("S0", (S0,), [image[inside]])
+    shown = how_to_show("S0", (S0,), [dwi.mean_values(nearest, inside)])
     cut = choose_cut(inside, None, most=most, crop=crop)
-    usual = _numbered(f"b = {nearest:g} s/mm²", cut, image.shape)
-    column = Column(
-        usual if title is None else title, cut.planes(image), replace(shown, symbol="signal")
-    )
-    return _draw(column, cut.numbers(image.shape), view_of(dwi.geometry))
+    usual = _numbered(f"b = {nearest:g} s/mm²", cut, dwi.shape)
+    planes = planes_of(dwi.mean_part(nearest, cut.box(len(dwi.shape))))
+    column = Column(usual if title is None else title, planes, replace(shown, symbol="signal"))
+    return _draw(column, cut.numbers(dwi.shape), view_of(dwi.geometry))
 
 
 def mosaic_names(result: FitResult) -> tuple[str, ...]:

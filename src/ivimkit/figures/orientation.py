@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.scan.geometry import Geometry
 
-__all__ = ["Cut", "View", "choose_cut", "view_of"]
+__all__ = ["Cut", "Filled", "View", "choose_cut", "planes_of", "view_of"]
 
 _NEGATIVE, _POSITIVE = "LPI", "RAS"
 
@@ -95,23 +95,69 @@ class Cut:
 
     def planes(self, array: NDArray[Any]) -> list[NDArray[Any]]:
         """Cut the planes out of an array with two or three axes."""
-        volume = array[:, :, np.newaxis] if array.ndim == 2 else array
-        return [volume[(*self.window, k)] for k in self.slices]
+        return planes_of(array[self.box(array.ndim)])
+
+    def box(self, n_axes: int) -> tuple[Any, ...]:
+        """Return what is shown as an index of arrays with two or three axes."""
+        return (*self.window, list(self.slices))[:n_axes]
 
     def numbers(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the positions to print; there are none for a map of two axes."""
         return self.slices if len(shape) == 3 else ()
 
 
+def planes_of(part: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return the planes of the part of a map that is shown, with two or three axes."""
+    volume = part[:, :, np.newaxis] if part.ndim == 2 else part
+    return [volume[:, :, k] for k in range(volume.shape[2])]
+
+
+@dataclass(frozen=True, eq=False)
+class Filled:
+    """Where along each axis of a map there are voxels with a value.
+
+    Parameters
+    ----------
+    axes : tuple of ndarray of bool
+        For each axis, and each position on it, whether there are any.
+    """
+
+    axes: tuple[NDArray[np.bool_], ...]
+
+    @classmethod
+    def of(
+        cls, shape: Sequence[int], parts: Iterable[tuple[Sequence[Any], NDArray[np.bool_]]]
+    ) -> Filled:
+        """Look at a map part by part.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            Of the whole.
+        parts : iterable of (tuple of slice, ndarray of bool)
+            Where each part is, and its voxels with a value.
+        """
+        axes = tuple(np.zeros(n, dtype=bool) for n in shape)
+        for box, inside in parts:
+            for axis, own in enumerate(axes):
+                others = tuple(other for other in range(len(axes)) if other != axis)
+                own[box[axis]] |= inside.any(axis=others)
+        return cls(axes)
+
+
 def choose_cut(
-    inside: NDArray[np.bool_], slices: int | Sequence[int] | None, *, most: int, crop: bool
+    inside: NDArray[np.bool_] | Filled,
+    slices: int | Sequence[int] | None,
+    *,
+    most: int,
+    crop: bool,
 ) -> Cut:
     """Choose what to show: the requested slices or evenly spaced ones, cropped to the data.
 
     Parameters
     ----------
-    inside : ndarray of bool, shape (x, y, z) or (x, y)
-        Voxels with a value.
+    inside : ndarray of bool, shape (x, y, z) or (x, y), or Filled
+        Voxels with a value, or where they are.
     slices : int, sequence of int or None
         The requested slices; negative numbers count from the end.
     most : int
@@ -130,22 +176,27 @@ def choose_cut(
     OptionError
         If there is no such slice.
     """
-    if inside.ndim not in (2, 3):
+    filled = inside if isinstance(inside, Filled) else _filled(inside)
+    shape = tuple(len(axis) for axis in filled.axes)
+    if len(shape) not in (2, 3):
         raise ShapeError(
-            f"the maps have shape {inside.shape}; expected (x, y) or (x, y, z) to show as images. "
+            f"the maps have shape {shape}; expected (x, y) or (x, y, z) to show as images. "
             "Use histograms for lists of voxels"
         )
-    volume = inside.reshape(*inside.shape[:2], -1)
-    n = volume.shape[2]
+    columns, rows, planes = (*filled.axes, np.array([filled.axes[0].any()]))[:3]
+    n = len(planes)
     if slices is None:
-        ks = _spread(np.asarray(volume.any(axis=(0, 1))), most)
+        ks = _spread(planes, most)
     else:
         asked = [slices] if isinstance(slices, int) else slices
         ks = [_checked_slice(int(k), n) for k in asked]
-    if not crop or not volume.any():
+    if not crop or not planes.any():
         return Cut(tuple(ks), (slice(None), slice(None)))
-    columns, rows = (np.asarray(volume.any(axis=(other, 2))) for other in (1, 0))
     return Cut(tuple(ks), (_extent(columns), _extent(rows)))
+
+
+def _filled(inside: NDArray[np.bool_]) -> Filled:
+    return Filled.of(inside.shape, [([slice(None)] * inside.ndim, inside)])
 
 
 def _spread(filled: NDArray[np.bool_], most: int) -> list[int]:

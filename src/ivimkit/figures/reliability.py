@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ __all__ = [
     "UNRELIABLE",
     "Doubt",
     "check_choice",
+    "doubt_counts",
     "doubtful_voxels",
     "draw_unreliable",
     "note",
@@ -125,7 +126,17 @@ def unreliable_voxels(
     values = np.asarray((result.maps if is_fit else result)[name]) if stored is None else stored
     if not is_fit:
         return np.zeros(values.shape, dtype=bool)
-    return np.asarray(np.isfinite(values) & ~np.isfinite(result.reliable(name)))
+    return np.asarray(np.isfinite(values) & result.unreliable(name))
+
+
+def doubt_counts(result: Any, name: str) -> dict[int, int]:
+    """Return how many voxels of a map are drawn `PALE`, and how many `HATCHED`."""
+    found = dict.fromkeys((PALE, HATCHED), 0)
+    for _, part in result.blocks() if isinstance(result, FitResult) else ():
+        doubt = doubtful_voxels(part, name)
+        for kind in found:
+            found[kind] += int(np.count_nonzero(doubt == kind))
+    return found
 
 
 def stored_map(
@@ -148,13 +159,13 @@ def stored_map(
     return stored, doubtful if unreliable == "fade" else nothing
 
 
-def note(results: Sequence[tuple[str, Any, Mapping[str, Doubt]]], unreliable: str) -> str:
+def note(results: Sequence[tuple[str, Any, Iterable[str]]], unreliable: str) -> str:
     """Return the line below a picture that explains fading and counts the voxels.
 
     Parameters
     ----------
-    results : sequence of (str, FitResult, mapping of str to ndarray of int)
-        Name, or ``""``, fit, and what `doubtful_voxels` returns for each drawn map.
+    results : sequence of (str, FitResult, iterable of str)
+        Name, or ``""``, fit, and the names of the maps that are drawn.
     unreliable : {"fade", "hide", "show"}
         How they are shown.
 
@@ -166,11 +177,15 @@ def note(results: Sequence[tuple[str, Any, Mapping[str, Doubt]]], unreliable: st
     if unreliable == "show":
         return ""
     sentences = []
+    every = [
+        (called, result, {name: doubt_counts(result, name) for name in names})
+        for called, result, names in results
+    ]
     for kind, why in _WHY.items():
         parts = [
             f"{called}: {counts}" if called else counts
-            for called, result, found in results
-            if (counts := _counts(result, {name: one == kind for name, one in found.items()}))
+            for called, result, found in every
+            if (counts := _counts(result, {name: one[kind] for name, one in found.items()}))
         ]
         if parts:
             seen = _SEEN[kind] if unreliable == "fade" else "Left out (black)"
@@ -185,18 +200,17 @@ _WHY = {
 }
 
 
-def _counts(result: Any, found: Mapping[str, NDArray[np.bool_]]) -> str:
+def _counts(result: Any, found: Mapping[str, int]) -> str:
     """Return ``D in 12, D* and f D* in 345 of 6 789 voxels``."""
     by_number: dict[int, list[str]] = {}
-    for name, where in found.items():
-        number = int(np.count_nonzero(where))
+    for name, number in found.items():
         if number:
             symbol = describe(name, result.model.quantities).symbol
             by_number.setdefault(number, []).append(symbol)
     if not by_number:
         return ""
     listed = [f"{_listed(names)} in {thousands(n)}" for n, names in by_number.items()]
-    return f"{', '.join(listed)} of {thousands(int(np.count_nonzero(result.mask)))} voxels"
+    return f"{', '.join(listed)} of {thousands(result.codes.inside.total)} voxels"
 
 
 def _listed(words: Sequence[str]) -> str:

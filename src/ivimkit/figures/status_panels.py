@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from ivimkit.figures.figure_page import MARGIN, Page, text_width
 from ivimkit.figures.map_style import BACKGROUND
-from ivimkit.figures.orientation import Cut, choose_cut, view_of
+from ivimkit.figures.orientation import Cut, choose_cut, planes_of, view_of
 from ivimkit.figures.panel_grid import letter_sides, panel_size
+from ivimkit.figures.shown_maps import filled_mask
 from ivimkit.fitting.result import FitResult
 from ivimkit.rounding import thousands
 from ivimkit.status import (
@@ -88,9 +89,10 @@ def status_panels(
     >>> figure.legends[0].get_texts()[0].get_text().split(":")[0]
     'OK'
     """
-    cut = choose_cut(result.mask, slices, most=3, crop=crop)
+    cut = choose_cut(filled_mask(result), slices, most=3, crop=crop)
     legend = grades(result)
-    return _draw(result, graded(result, legend), cut, legend)
+    part = graded(result.within(cut.box(len(result.shape))), legend)
+    return _draw(result, part, cut, legend)
 
 
 @dataclass(frozen=True)
@@ -140,14 +142,14 @@ def grades(result: FitResult) -> list[Grade]:
     list of Grade
         OK first, then the most serious first. The voxels shown add up to those in the mask.
     """
-    model, inside = result.model, np.asarray(result.status)[result.mask]
-    worst, names = gravest(inside, model), explain(model)
+    model, inside = result.model, result.codes.inside
+    worst, names = gravest(inside.codes, model), explain(model)
     colours = _colours(model)
     found = []
     for flag in (0, *colours):
-        total = int(np.count_nonzero(inside & flag if flag else inside == 0))
+        total = inside.having(flag) if flag else inside.where(inside.codes == 0)
         if total or not flag:
-            shown = int(np.count_nonzero(worst == flag))
+            shown = inside.where(worst == flag)
             name = names[flag][0]
             words, colour = in_words(name, model), colours.get(flag, _FITTED)
             found.append(Grade(flag, name, words, colour, shown, total))
@@ -191,7 +193,7 @@ def _colours(model: Explained) -> dict[int, str]:
 
 
 def _draw(result: FitResult, grade: NDArray[np.uint8], cut: Cut, found: Sequence[Grade]) -> Figure:
-    view, planes = view_of(result.geometry), cut.planes(grade)
+    view, planes = view_of(result.geometry), planes_of(grade)
     entries, colours = [one.entry for one in found], [BACKGROUND, *(one.colour for one in found)]
     width, height = panel_size(planes[0], view, width=_PANEL_WIDTH)
     right = width + _GAP

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ivimkit.errors import OptionError
 from ivimkit.figures.map_style import how_to_show, title_of
-from ivimkit.figures.orientation import choose_cut, view_of
+from ivimkit.figures.orientation import choose_cut, planes_of, view_of
 from ivimkit.figures.panel_grid import Column, draw_slices
+from ivimkit.figures.shown_maps import filled_mask, shown_part
 from ivimkit.fitting.result import FitResult
 
 __all__ = ["uncertainty_panels"]
@@ -73,15 +75,16 @@ def uncertainty_panels(
             "the fit has no standard deviations to draw; expected one with uncertainty=... or by "
             "method bayes"
         )
-    cut = choose_cut(result.mask, slices, most=3, crop=crop)
+    cut = choose_cut(filled_mask(result), slices, most=3, crop=crop)
     ranges = {**_one_scale(result, names), **(limits or {})}
     columns = []
     for name in names:
-        stored = np.asarray(result.maps[name])
-        shown = how_to_show(name, result.model.quantities, [stored], ranges)
+        values = partial(result.values_of, name)
+        shown = how_to_show(name, result.model.quantities, [values], ranges)
         if name.endswith("_bits"):
             shown = replace(shown, symbol="information")
-        columns.append(Column(title_of(name, result.model.quantities), cut.planes(stored), shown))
+        planes = planes_of(shown_part(result, name, cut)[0])
+        columns.append(Column(title_of(name, result.model.quantities), planes, shown))
     heading = f"{result.model.title}, {result.method.title}" if title is None else title
     numbers = cut.numbers(result.shape)
     return draw_slices(columns, numbers, view_of(result.geometry), heading)
@@ -101,7 +104,6 @@ def _names(result: FitResult) -> list[str]:
 def _one_scale(result: FitResult, names: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Return one range for the information on all parameters, in whole bits."""
     bits = [name for name in names if name.endswith("_bits")]
-    values = [result.maps[name] for name in bits]
-    finite = [array[np.isfinite(array)] for array in values]
-    highest = max((float(np.percentile(one, 99)) for one in finite if one.size), default=1.0)
+    values = (result.values_of(name) for name in bits)
+    highest = max((float(np.percentile(one, 99)) for one in values if one.size), default=1.0)
     return {name: (0.0, max(1.0, float(np.ceil(highest)))) for name in bits}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError
@@ -50,6 +51,10 @@ class StoredMaps(MapsByName[NDArray[Any]]):
         if name not in self._stored:
             raise OptionError(f"there is no map {name!r}; there are {', '.join(self)}")
         return self._stored[name]
+
+    def part(self, name: str, box: tuple[Any, ...]) -> NDArray[Any]:
+        """Return a map inside a box, see `ivimkit.scan.blocks.Box`."""
+        return np.asarray(self[name][box])
 
     def __contains__(self, name: object) -> bool:
         return name in self._stored

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, KeysView, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.map_names import MapsByName, StoredMaps
+from ivimkit.fitting.maps_within import MapsWithin
 from ivimkit.fitting.result_forms import dataset_of, form_of, frame_of
 from ivimkit.fitting.result_text import lines_of_maps, lines_of_regions
 from ivimkit.fitting.screening import Screening
@@ -25,6 +28,7 @@ from ivimkit.fitting.spectra import Spectrum, require_spectra, spectrum_of
 from ivimkit.fitting.voxel_maps import VoxelMaps
 from ivimkit.rounding import thousands, times
 from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.blocks import Box, boxes_of, finite
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.history import NO_HISTORY, History
@@ -33,7 +37,7 @@ from ivimkit.scan.nifti_image import as_float32, nifti_image
 from ivimkit.scan.source_context import SourceContext
 from ivimkit.scan.value_weights import WeightSummary
 from ivimkit.scan.variables import points
-from ivimkit.status import FAILED, FitStatus, at_lower, at_upper, count, describe, uncertain
+from ivimkit.status import FAILED, FitStatus, StatusCodes, at_lower, at_upper, describe, uncertain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -212,8 +216,7 @@ class FitResult:
 
     def __repr__(self) -> str:
         """Return what was fitted, and the usual numbers: median and quartiles of each map."""
-        total = int(np.count_nonzero(self.mask))
-        fitted = total - int(np.count_nonzero(self.status & int(FAILED)))
+        total, fitted = self.codes.inside.total, self.codes.fitted.total
         regions = list(self.provenance.region_voxels)
         names = [name for name in self.model.shown_maps if name in self.maps]
         shown = [describe_map(name, self.model.quantities) for name in names]
@@ -383,6 +386,82 @@ class FitResult:
         """Voxels to fit, shape (...)."""
         inside: NDArray[np.bool_] = (self.status & int(FitStatus.OUTSIDE_MASK)) == 0
         return inside
+
+    @cached_property
+    def codes(self) -> StatusCodes:
+        """The codes of the status, and their numbers, from which follows any count of flags."""
+        return StatusCodes.of(self.status)
+
+    def within(self, box: Box) -> FitResult:
+        """Return the maps and the status of a part of the voxels, as a result of its own.
+
+        Everything else is that of the whole: settings, provenance, geometry; but it has no scan.
+
+        Parameters
+        ----------
+        box : tuple
+            A slice for each axis of the maps, or one list of positions among slices.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> result = ik.fit(ik.simulate.phantom(shape=(12, 10, 2)).dwi)
+        >>> result.within((slice(None), slice(None), [1])).shape
+        (12, 10, 1)
+        """
+        return dataclasses.replace(
+            self,
+            maps=MapsWithin(self.maps, box),
+            status=np.asarray(self.status[box]),
+            dwi=None,
+            spectra=None,
+            also=None,
+            value_weights=None,
+        )
+
+    def blocks(self) -> Iterator[tuple[Box, FitResult]]:
+        """Go through the result, some planes at a time: maps may be larger than memory.
+
+        Yields
+        ------
+        tuple, FitResult
+            Where the planes are, and what is there, see `within`.
+        """
+        for box in boxes_of(self.status):
+            yield box, self.within(box)
+
+    def gathered(self, pick: Callable[[Box, FitResult], NDArray[Any]]) -> NDArray[Any]:
+        """Return numbers of all blocks in one row.
+
+        Parameters
+        ----------
+        pick : callable
+            What to take of each block; see `blocks` for its arguments.
+        """
+        found = [np.atleast_1d(pick(box, part)) for box, part in self.blocks()]
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    def values_of(self, name: str) -> NDArray[np.float64]:
+        """Return the values that a map has, in one row; their order is that of the blocks.
+
+        Parameters
+        ----------
+        name : str
+            Name of a map.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+            Finite.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> result = ik.fit(ik.simulate.phantom(shape=(12, 10, 2)).dwi)
+        >>> result.values_of("D").shape
+        (240,)
+        """
+        return self.gathered(lambda _, part: finite(part.maps[name]))
 
     @property
     def params(self) -> NDArray[np.float64]:
@@ -633,9 +712,27 @@ class FitResult:
         -------
         ndarray, shape (...)
         """
-        values = self.maps[name].copy()
-        values[self._doubtful(name)] = np.nan
+        values = np.array(self.maps[name])
+        values[self.unreliable(name)] = np.nan
         return values
+
+    def unreliable(self, name: str) -> NDArray[np.bool_]:
+        """Return the voxels in which the data do not determine a map, see `reliable`.
+
+        Parameters
+        ----------
+        name : str
+            Name of a map.
+
+        Returns
+        -------
+        ndarray of bool, shape (...)
+            Whether or not it has a value there.
+        """
+        found = np.zeros_like(self.status, dtype=bool)
+        for box, part in self.blocks():
+            found[box] = part._doubtful(name)
+        return found
 
     def uncertain(self, name: str) -> NDArray[np.bool_]:
         """Return the voxels whose posterior allows that a map is more than 50 % off.
@@ -754,7 +851,7 @@ class FitResult:
 
     def counts(self) -> dict[str, int]:
         """Return the number of voxels per status flag that occurs."""
-        return count(self.status, self.model)
+        return self.codes.flags(self.model)
 
     def sentence(self, index: int | tuple[int, ...]) -> str:
         """Return the status of one voxel in words.
@@ -783,8 +880,8 @@ class FitResult:
         FitFailedError
             With the number of voxels and the reasons.
         """
-        n = int(np.count_nonzero(self.mask))
-        failed = int(np.count_nonzero(self.status & int(FAILED)))
+        n = self.codes.inside.total
+        failed = n - self.codes.fitted.total
         if n and failed / n > max_failed:
             reasons = {str(f.name): f for f in FitStatus if f & FAILED}
             listed = ", ".join(f"{k}: {v}" for k, v in self.counts().items() if k in reasons)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,6 +46,25 @@ class VoxelMaps(StoredMaps):
         flat = np.full(int(np.prod(self._shape)), np.nan)
         flat[self._index] = values
         return flat.reshape(self._shape, order=self._order)
+
+    def part(self, name: str, box: tuple[Any, ...]) -> NDArray[np.float64]:
+        """Return a map inside a box, without expanding all of it."""
+        slowest = box[::-1] if self._order == "F" else box
+        if not isinstance(slowest[0], slice):
+            return np.asarray(self[name][box])
+        # Whole planes of it, and then what is wanted of them.
+        lengths = self._shape[::-1] if self._order == "F" else self._shape
+        planes = range(*slowest[0].indices(lengths[0]))
+        plane = math.prod(lengths[1:])
+        first, last = planes.start * plane, planes.stop * plane
+        low, high = np.searchsorted(self._index, (first, last))
+        flat = np.full(last - first, np.nan)
+        flat[self._index[low:high] - first] = self._of(name)[low:high]
+        inner = (slice(None), *slowest[1:])
+        shape = (len(planes), *lengths[1:])
+        if self._order == "F":
+            return flat.reshape(shape[::-1], order="F")[inner[::-1]]
+        return flat.reshape(shape)[inner]
 
     def at(self, voxel: tuple[int, ...]) -> dict[str, float]:
         """Return the value of each map at one voxel, without expanding any of them."""

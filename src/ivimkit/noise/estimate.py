@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from numpy.typing import ArrayLike
 
 from ivimkit.errors import NoiseError, OptionError
@@ -87,7 +89,7 @@ def for_fit(dwi: DWI, source: str) -> NoiseEstimate | None:
     Returns
     -------
     NoiseEstimate or None
-        None for the residuals.
+        None for the residuals. Without a map of each voxel, which a fit does not use.
 
     Raises
     ------
@@ -108,13 +110,13 @@ def for_fit(dwi: DWI, source: str) -> NoiseEstimate | None:
             f"sigma is {source!r}; expected one of {', '.join(FIT_SOURCES)}, a number or a map"
         )
     if source == "repeats":
-        return from_repeats(dwi)
+        return from_repeats(dwi, each_voxel=False)
     if source == "air":
         return _air(dwi)
     if source == "mppca":
         return from_mppca(dwi)
     if source == "auto":
-        for measure in (from_repeats, _air):
+        for measure in (partial(from_repeats, each_voxel=False), _air):
             try:
                 return measure(dwi)
             except NoiseError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from ivimkit.errors import NoiseError
 from ivimkit.noise.measurable import require_measurable
 from ivimkit.noise.noise_estimate import NoiseEstimate
+from ivimkit.scan.blocks import boxes
 from ivimkit.scan.dwi import DWI
 
 __all__ = ["from_images"]
@@ -63,10 +65,10 @@ def from_images(dwi: DWI) -> NoiseEstimate:
             f"voxels of shape {dwi.shape} have no neighbours to take the noise from; expected an "
             "image. Use another source of the noise"
         )
-    found, n = _measured(dwi, _all_of_four(dwi.mask))
+    found, n = _measured(dwi, dwi.mask)
     if n < _MIN_QUADS and not dwi.mask.all():
         # The mask of a small organ: the noise is that of the image around it.
-        found, n = _measured(dwi, _all_of_four(np.ones(dwi.shape, dtype=bool)))
+        found, n = _measured(dwi, np.broadcast_to(np.True_, dwi.shape))
     if n < _MIN_QUADS:
         raise NoiseError(
             f"{n} squares of four neighbours have a signal of three times their noise at high b; "
@@ -92,18 +94,17 @@ def from_images(dwi: DWI) -> NoiseEstimate:
 
 
 def _measured(dwi: DWI, inside: NDArray[np.bool_]) -> tuple[list[float], int]:
-    """Return the noise in some volumes of high b, from squares that are chosen, and their number.
+    """Return the noise in some volumes of high b, from squares inside, and their number.
 
     The number is that of the volume with the fewest.
     """
     found = []
     for volume in _highest(dwi):
-        image = np.asarray(dwi.stored[..., dwi.volumes[volume]], dtype=np.float64)
-        with np.errstate(invalid="ignore"):
-            a, b, c, d = _corners_of_four(image)
-            across, mean = (a - b - c + d)[inside], 0.25 * (a + b + c + d)[inside]
-        fine = np.isfinite(across) & (mean > 0.0)
-        sigma, count = _spread(np.abs(across[fine]), mean[fine])
+        parts = [
+            _squares(np.asarray(dwi.stored[(*box, dwi.volumes[volume])], np.float64), inside[box])
+            for box in _planes(dwi.shape)
+        ]
+        sigma, count = _spread(*(np.concatenate(own) for own in zip(*parts, strict=True)))
         images = 1.0 if dwi.averages is None else float(dwi.averages[volume])
         found.append((sigma * math.sqrt(images), count))
     return [sigma for sigma, _ in found], min(count for _, count in found)
@@ -116,6 +117,24 @@ def _highest(dwi: DWI) -> list[int]:
     bvals = dwi.acquisition.bvals
     high = [v for v in used if bvals[v] >= 0.5 * bvals[used].max()]
     return sorted(high, key=lambda v: (-bvals[v], v))[:_MAX_VOLUMES]
+
+
+def _planes(shape: tuple[int, ...]) -> Iterable[tuple[slice, ...]]:
+    """Return the parts of an image that are looked at together, each with all of its planes."""
+    whole = tuple(slice(0, n) for n in shape)
+    return boxes(shape) if len(shape) > 2 else [whole]
+
+
+def _squares(
+    image: NDArray[np.float64], mask: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return |a - b - c + d| of the squares in the mask that have a signal, and their means."""
+    inside = _all_of_four(mask)
+    with np.errstate(invalid="ignore"):
+        a, b, c, d = _corners_of_four(image)
+        across, mean = (a - b - c + d)[inside], 0.25 * (a + b + c + d)[inside]
+    fine = np.isfinite(across) & (mean > 0.0)
+    return np.abs(across[fine]), mean[fine]
 
 
 def _corners_of_four(image: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:

@@ -10,7 +10,10 @@ from scipy.special import chdtri, gammaln
 
 from ivimkit.errors import OptionError
 
-__all__ = ["POOLS", "check_pool", "median_of_chi2", "pooled"]
+__all__ = ["POOLS", "check_pool", "evenly", "median_of_chi2", "pooled"]
+
+MAX_POOLED_VALUES = 1 << 26
+"""Values of voxels that are pooled: noise from as many is known to a hundredth of a percent."""
 
 POOLS = ("median", "mean")
 """Ways to pool voxels to one value."""
@@ -51,12 +54,32 @@ def pooled(
         # Rounded once, so that the result does not depend on the order of the voxels.
         total = math.fsum(degrees.tolist())
         return math.sqrt(math.fsum(squares.tolist()) / total), total
-    distinct, which, counts = np.unique(degrees, return_inverse=True, return_counts=True)
+    distinct, counts = np.unique(degrees, return_counts=True)
     middle, steepness = median_of_chi2(distinct)
-    sigma = math.sqrt(float(np.median(squares / middle[which])))
+    own = middle[0] if distinct.size == 1 else middle[np.searchsorted(distinct, degrees)]
+    sigma = math.sqrt(float(np.median(squares / own, overwrite_input=True)))
     # The variance of a median of n values is 1 / (4 n g^2), where g is their mean density there.
     density = float((counts * steepness).sum() / squares.size)
     return sigma, 8.0 * squares.size * density**2
+
+
+def evenly(n_voxels: int, n_values: int) -> slice:
+    """Return which voxels to pool: all, or every second, third ... of so many that all are enough.
+
+    Parameters
+    ----------
+    n_voxels : int
+        Number of voxels.
+    n_values : int
+        Number of values of each that are in memory at a time.
+
+    Examples
+    --------
+    >>> from ivimkit.noise.pooling import evenly
+    >>> evenly(1_000_000, 10), evenly(50_000_000, 10)
+    (slice(0, 1000000, 1), slice(0, 50000000, 8))
+    """
+    return slice(0, n_voxels, max(1, math.ceil(n_voxels * n_values / MAX_POOLED_VALUES)))
 
 
 def median_of_chi2(

@@ -13,9 +13,10 @@ from ivimkit.kernels.noise_floor import magnitude_mean
 from ivimkit.noise.floor import above_floor, squares_of, sum_of_kept
 from ivimkit.noise.measurable import require_measurable
 from ivimkit.noise.noise_estimate import NoiseEstimate
-from ivimkit.noise.pooling import check_pool, pooled
+from ivimkit.noise.pooling import check_pool, evenly, pooled
 from ivimkit.scan.acquisition import Acquisition, Shell
 from ivimkit.scan.dwi import DWI
+from ivimkit.scan.voxel_reader import VoxelReader
 
 __all__ = [
     "calmest_repeats",
@@ -40,7 +41,11 @@ _MIN_RELATIVE_B_SPACING = 0.001
 
 
 def from_repeats(
-    dwi: DWI, *, bvals: Sequence[float] | None = None, pool: str = "median"
+    dwi: DWI,
+    *,
+    bvals: Sequence[float] | None = None,
+    pool: str = "median",
+    each_voxel: bool = True,
 ) -> NoiseEstimate:
     """Estimate the noise from volumes with the same b-value and direction.
 
@@ -59,11 +64,14 @@ def from_repeats(
     pool : {"median", "mean"}
         How voxels become one value. The median is insensitive to motion and pulsation in a few of
         them; the mean has the smaller standard error in their absence.
+    each_voxel : bool
+        Whether to make the map of each voxel as well. Without it, not all voxels of a scan with
+        many millions are pooled, but evenly spaced ones.
 
     Returns
     -------
     NoiseEstimate
-        With a map of each voxel.
+        With a map of each voxel, if it is wanted.
 
     Raises
     ------
@@ -106,7 +114,8 @@ def from_repeats(
             "the body was kept, or noise.given",
         )
     reader = dwi.with_average("none").voxels()
-    lowest, spread = _measure(dwi, [groups for _, groups in found])
+    part = reader if each_voxel else _pooled_part(reader, len(found))
+    lowest, spread = _measure(dwi, part, [groups for _, groups in found])
     degrees = np.array([sum(len(group) - 1.0 for group in groups) for _, groups in found])
     keep = above_floor(lowest, spread, degrees[:, None], pool)
     each = sum_of_kept(keep, degrees[:, None])
@@ -119,13 +128,16 @@ def from_repeats(
             "expected measured repeats. Check for copied volumes, or for a mean that "
             "was written several times"
         )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = np.where(valid, np.sqrt(squares / each), np.nan)
+    values = degrees_map = None
+    if each_voxel:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = reader.scatter(np.where(valid, np.sqrt(squares / each), np.nan), np.nan)
+        degrees_map = reader.scatter(each, 0.0)
     return NoiseEstimate(
         sigma=sigma,
-        map=reader.scatter(values, np.nan),
+        map=values,
         degrees=total,
-        degrees_map=reader.scatter(each, 0.0),
+        degrees_map=degrees_map,
         source="repeats",
         assumes=_assumes(acquisition, [shell for shell, _ in found]),
         n_voxels=int(np.count_nonzero(valid)),
@@ -211,7 +223,8 @@ def calmest_repeats(dwi: DWI, coils: float = 1) -> NoiseEstimate:
     ]
     if not found:
         raise NoiseError("no b-value and direction was measured twice; expected repeats")
-    means, spreads = _measure(dwi, [groups for _, groups in found])
+    part = _pooled_part(dwi.with_average("none").voxels(), len(found))
+    means, spreads = _measure(dwi, part, [groups for _, groups in found])
     degrees = np.array([sum(len(group) - 1.0 for group in groups) for _, groups in found])
     bvals = np.array([b for b, _ in found])
     high = bvals >= 0.5 * bvals.max()
@@ -333,11 +346,15 @@ def sum_of_squares(
     return total
 
 
+def _pooled_part(reader: VoxelReader, n_values: int) -> VoxelReader:
+    """Return a reader of the voxels that are pooled."""
+    return reader.at(reader.index[evenly(reader.n_voxels, n_values)])
+
+
 def _measure(
-    dwi: DWI, shells: Sequence[Sequence[Sequence[int]]]
+    dwi: DWI, reader: VoxelReader, shells: Sequence[Sequence[Sequence[int]]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return lowest group mean and root sum of squares, each of shape (n_shells, n_voxels)."""
-    reader = dwi.with_average("none").voxels()
     lowest = np.empty((len(shells), reader.n_voxels), dtype=np.float32)
     spread = np.empty_like(lowest)
     buffer = np.empty((_CHUNK, reader.n_columns))

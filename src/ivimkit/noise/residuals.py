@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,8 +109,14 @@ class Fitted(Protocol):
         """Return the number of values of each voxel that have a weight."""
         ...
 
+    def blocks(self) -> Iterator[tuple[tuple[Any, ...], Fitted]]:
+        """Go through it, some planes at a time."""
+        ...
 
-def from_residuals(result: Fitted, *, pool: str = "median") -> NoiseEstimate:
+
+def from_residuals(
+    result: Fitted, *, pool: str = "median", each_voxel: bool = True
+) -> NoiseEstimate:
     """Estimate the noise from the residuals of a fit.
 
     The degrees of freedom of a voxel are the number of fitted values (one per b-value, or one per
@@ -126,11 +133,13 @@ def from_residuals(result: Fitted, *, pool: str = "median") -> NoiseEstimate:
     pool : {"median", "mean"}
         How voxels become one value. The median is insensitive to a few voxels that the model does
         not describe.
+    each_voxel : bool
+        Whether to make the map of each voxel as well.
 
     Returns
     -------
     NoiseEstimate
-        With a map of each voxel.
+        With a map of each voxel, if it is wanted.
 
     Raises
     ------
@@ -150,8 +159,10 @@ def from_residuals(result: Fitted, *, pool: str = "median") -> NoiseEstimate:
     """
     check_pool(pool)
     require_measurable(result.provenance.history, "residuals")
-    own = result.value_counts()
-    n_values = int(own.max(initial=0))
+    own = None if result.provenance.value_weights is None else result.value_counts()
+    n_values = int(np.count_nonzero(np.asarray(result.provenance.counts) > 0.0))
+    if own is not None:
+        n_values = int(own.max(initial=0))
     if n_values <= result.model.n_free:
         raise NoiseError(
             f"cannot estimate the noise from these residuals: {n_values} values for the "
@@ -160,33 +171,77 @@ def from_residuals(result: Fitted, *, pool: str = "median") -> NoiseEstimate:
             "from repeated volumes",
             python="Use noise.from_repeats",
         )
-    cost = np.asarray(result.maps["cost"] / _weight_of_one_average(result), dtype=np.float64)
-    # Where values were left out of a voxel, it has fewer.
-    degrees = own - result.model.n_free + _returned(result.status, result.model)
-    fitted = np.isfinite(cost) & (degrees > 0.0)
-    if not fitted.any():
+    one = _weight_of_one_average(result)
+    parts = [_part(box, part, own, one) for box, part in result.blocks()]
+    cost, degrees, S0 = (
+        np.concatenate(numbers)
+        for numbers in zip(*((p.cost, p.degrees, p.S0) for p in parts), strict=True)
+    )
+    if not cost.size:
         raise NoiseError(
             "cannot estimate the noise from these residuals: no voxel has a fit; expected one. "
             "Look at the status map"
         )
+    fitted = np.ones(cost.shape, dtype=bool)
     if "S0" in result.maps:
-        rows = (result.maps["S0"].reshape(1, -1), np.sqrt(cost).reshape(1, -1))
-        fitted = above_floor(*rows, degrees.reshape(1, -1), pool).reshape(cost.shape)
+        fitted = above_floor(S0[None], np.sqrt(cost)[None], degrees[None], pool)[0]
     sigma, total = pooled(cost[fitted], degrees[fitted], pool)
     if not sigma > 0.0:
         raise NoiseError(
             "cannot estimate the noise from these residuals: they are zero; expected real data. "
             "Check where the signals come from"
         )
+    values = degrees_map = None
+    if each_voxel:
+        found = np.where(fitted, np.sqrt(cost / degrees), np.nan)
+        values = _spread(parts, found, result.status.shape, np.nan)
+        degrees_map = _spread(parts, np.where(fitted, degrees, 0.0), result.status.shape, 0.0)
     return NoiseEstimate(
         sigma=sigma,
-        map=np.where(fitted, np.sqrt(cost / degrees), np.nan),
+        map=values,
         degrees=total,
-        degrees_map=np.where(fitted, degrees, 0.0),
+        degrees_map=degrees_map,
         source="residuals",
         assumes=_assumes(result),
         n_voxels=int(np.count_nonzero(fitted)),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Residuals of the fitted voxels of some planes."""
+
+    box: tuple[Any, ...]
+    inside: NDArray[np.bool_]
+    cost: NDArray[np.float64]
+    degrees: NDArray[np.float64]
+    S0: NDArray[np.float64]
+
+
+def _part(
+    box: tuple[Any, ...], part: Fitted, counts: NDArray[np.intp] | None, weight: float
+) -> _Part:
+    """Return the residuals of some planes, by the weight of a value of one volume."""
+    cost = np.asarray(part.maps["cost"], dtype=np.float64) / weight
+    # Where values were left out of a voxel, it has fewer.
+    own = part.value_counts() if counts is None else counts[box]
+    degrees = own - part.model.n_free + _returned(part.status, part.model)
+    inside = np.isfinite(cost) & (degrees > 0.0)
+    S0 = np.asarray(part.maps.get("S0", cost), dtype=np.float64)
+    numbers = (np.atleast_1d(array[inside]) for array in (cost, degrees, S0))
+    return _Part(box, inside, *numbers)
+
+
+def _spread(
+    parts: Sequence[_Part], values: NDArray[np.float64], shape: tuple[int, ...], fill: float
+) -> NDArray[np.float64]:
+    """Return a map of values of the fitted voxels of all parts."""
+    found, start = np.full(shape, fill), 0
+    for part in parts:
+        stop = start + int(np.count_nonzero(part.inside))
+        found[part.box][part.inside] = values[start:stop]
+        start = stop
+    return found
 
 
 def _weight_of_one_average(result: Fitted) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
+from ivimkit.noise.pooling import evenly
 from ivimkit.noise.repeats import repeated, sum_of_squares
 from ivimkit.rounding import NONE, rounded
 from ivimkit.scan.acquisition import Shell
@@ -95,8 +96,9 @@ def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
         repeated(dwi.acquisition, shell, dwi.used_volumes) if is_noise else [] for shell in shells
     ]
     used = [_used(dwi, shell) for shell in shells]
-    mean = np.empty((len(shells), dwi.n_voxels), dtype=np.float32)
-    square = np.full_like(mean, np.nan)
+    means = [_Mean() for _ in shells]
+    squares: list[list[NDArray[np.float32]]] = [[] for _ in shells]
+    step = evenly(dwi.n_voxels, sum(map(bool, groups))).step
     buffer = np.empty((_CHUNK, dwi.acquisition.n_volumes))
     for start in range(0, dwi.n_voxels, _CHUNK):
         stop = min(start + _CHUNK, dwi.n_voxels)
@@ -105,15 +107,37 @@ def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
         # inf - inf and sums beyond the range of float32 are not finite, as intended.
         with np.errstate(invalid="ignore", over="ignore"):
             for k in range(len(shells)):
-                mean[k, start:stop] = _mean(signal[:, used[k]])
+                means[k].add(_mean(signal[:, used[k]]))
                 if groups[k]:
-                    square[k, start:stop] = sum_of_squares(signal, groups[k], dwi.averages)
+                    pooled = signal[-start % step :: step]
+                    found = sum_of_squares(pooled, groups[k], dwi.averages)
+                    squares[k].append(found.astype(np.float32))
     b = dwi.acquisition.bvals
     images = dwi.with_average("arithmetic").fit_averages
     return tuple(
-        _summary(shell, mean[k], square[k], groups[k], b[list(shell.volumes)], float(images[k]))
+        _summary(shell, means[k], squares[k], groups[k], b[list(shell.volumes)], float(images[k]))
         for k, shell in enumerate(shells)
     )
+
+
+class _Mean:
+    """The mean of values that are seen some at a time."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self._sums: list[float] = []
+
+    def add(self, values: NDArray[np.float64]) -> None:
+        """Add those that are finite, also in single precision."""
+        single = values.astype(np.float32)
+        finite = single[np.isfinite(single)]
+        self.n += finite.size
+        self._sums.append(float(finite.sum(dtype=np.float64)))
+
+    @property
+    def value(self) -> float:
+        """The mean; NaN of none."""
+        return math.fsum(self._sums) / self.n if self.n else math.nan
 
 
 def _used(dwi: DWI, shell: Shell) -> list[int]:
@@ -133,25 +157,25 @@ def _mean(signal: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _summary(
     shell: Shell,
-    mean: NDArray[np.float32],
-    square: NDArray[np.float32],
+    mean: _Mean,
+    squares: list[NDArray[np.float32]],
     groups: list[list[int]],
     b: NDArray[np.float64],
     n_images: float,
 ) -> ShellSignal:
-    finite = np.isfinite(mean)
     sigma = np.nan
-    if groups and finite.any():
+    if groups and mean.n:
         degrees = sum(len(group) - 1 for group in groups)
         # The sum of squares of Gaussian noise is sigma^2 times chi-squared: divide by its median.
         # Voxels that lack a repeat have fewer degrees.
+        square = np.concatenate(squares)
         known = square[np.isfinite(square)]
         sigma = float(np.sqrt(np.median(known) / chdtri(degrees, 0.5))) if known.size else np.nan
     return ShellSignal(
         shell,
-        float(mean[finite].mean(dtype=np.float64)) if finite.any() else np.nan,
+        mean.value,
         sigma,
-        int(np.count_nonzero(finite)),
+        mean.n,
         float(b.min()),
         float(b.max()),
         n_images,

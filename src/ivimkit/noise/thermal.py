@@ -160,7 +160,8 @@ def repeat_scatter(dwi: DWI) -> RepeatScatter | None:
     >>> ik.noise.repeat_scatter(made.dwi).moves
     False
     """
-    repeats, thermal = _of(from_repeats, dwi), thermal_noise(dwi)
+    repeats = _of(partial(from_repeats, each_voxel=False), dwi)
+    thermal = None if repeats is None else thermal_noise(dwi)
     return None if repeats is None or thermal is None else RepeatScatter(repeats, thermal)
 
 

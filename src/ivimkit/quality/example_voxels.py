@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError
 from ivimkit.quality.table_rows import labels_like
+from ivimkit.scan.blocks import positions
 from ivimkit.scan.labels import Labels
 from ivimkit.status import WITHOUT_FIT
 
@@ -56,7 +57,6 @@ def example_voxels(result: FitResult, labels: Labels | None = None) -> dict[str,
         raise OptionError(
             f"the result has no map {missing[0]}; expected S0 and rmse to order fits by. Fit again"
         )
-    regions = {} if labels is None else {name: labels[name] for name in labels}
     ordered = _by_residual(result)
     if not ordered.size:
         return {}
@@ -65,8 +65,9 @@ def example_voxels(result: FitResult, labels: Labels | None = None) -> dict[str,
         "median fit": ordered[(ordered.size - 1) // 2],
         "worst fit": ordered[-1],
     }
-    for name, inside in regions.items():
-        own = ordered[labels_like(inside, result).ravel()[ordered]]
+    for name in () if labels is None else labels:
+        inside = labels_like(labels[name], result)
+        own = ordered[inside.ravel()[ordered]]
         if own.size:
             chosen[name] = own[(own.size - 1) // 2]
     found: dict[str, tuple[int, ...]] = {}
@@ -79,8 +80,12 @@ def example_voxels(result: FitResult, labels: Labels | None = None) -> dict[str,
 
 def _by_residual(result: FitResult) -> NDArray[np.intp]:
     """Return flat positions of the voxels that have a fit, the best first."""
-    S0, rmse = result.maps["S0"], result.maps["rmse"]
-    valid = ((result.status & WITHOUT_FIT) == 0) & (S0 > 0) & np.isfinite(rmse)
-    # Both in C order, without a copy of a map that may be on disk in another one.
-    share = rmse[valid] / S0[valid]
-    return np.flatnonzero(valid)[np.argsort(share, kind="stable")]
+    shares, places = [], []
+    for box, part in result.blocks():
+        S0, rmse = part.maps["S0"], part.maps["rmse"]
+        valid = ((part.status & WITHOUT_FIT) == 0) & (S0 > 0) & np.isfinite(rmse)
+        shares.append(np.atleast_1d(rmse[valid].astype(np.float64) / S0[valid]))
+        places.append(positions(valid, box, result.shape))
+    flat = np.concatenate(places)
+    # Of equal ones the first in C order first.
+    return flat[np.lexsort((flat, np.concatenate(shares)))]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ivimkit.extend.derived_maps import describe, is_about_another
-from ivimkit.quality.table_rows import finite, map_names, quartiles, table_of
+from ivimkit.quality.table_rows import map_names, quartiles, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,7 @@ def summary_rows(
     """
     rows = {}
     for name in map_names(result, maps):
-        values = finite(result.maps[name])
+        values = result.values_of(name)
         q25, median, q75 = quartiles(values)
         unit = describe(name, result.model.quantities).unit
         rows[name] = {"unit": unit, "n": values.size, "median": median, "q25": q25, "q75": q75}

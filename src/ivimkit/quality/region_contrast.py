@@ -184,10 +184,17 @@ def ring(
     # Imported here: it takes a third of a second, and most results need no ring.
     from scipy import ndimage
 
-    distance = ndimage.distance_transform_edt(~inside, sampling=voxel_size[: inside.ndim])
-    shell = (distance > gap) & (distance <= gap + width)
+    # Distances further away do not matter, and take more memory than the scan.
+    near = tuple(
+        slice(max(0, where.min() - reach), where.max() + reach + 1)
+        for where, n, size in zip(np.nonzero(inside), inside.shape, voxel_size, strict=False)
+        for reach in [int(min((gap + width) / size, n)) + 1 if size > 0 else n]
+    )
+    distance = ndimage.distance_transform_edt(~inside[near], sampling=voxel_size[: inside.ndim])
+    shell = np.zeros(inside.shape, dtype=bool)
+    shell[near] = (distance > gap) & (distance <= gap + width)
     if within is None:
-        return np.asarray(shell)
+        return shell
     allowed = np.asarray(within)
     if allowed.shape != inside.shape:
         raise ShapeError(
@@ -215,7 +222,7 @@ class _Group:
         position: int,
     ) -> _Group:
         every = finite(result.maps[name][region])
-        reliable = finite(result.reliable(name)[region])
+        reliable = finite(result.maps[name][region & ~result.unreliable(name)])
         signal = Estimate()
         if fits is not None:
             parameter = describe(name, result.model.quantities)
@@ -235,7 +242,9 @@ def _mean_fits(
     """Return the fits of the mean signals of both regions; None if not wanted or impossible."""
     if wanted is False or (wanted is None and result.dwi is None):
         return None
-    numbers = np.where(inside, 1, np.where(outside, 2, 0))
+    numbers = np.zeros_like(inside, dtype=np.int32)
+    numbers[outside], numbers[inside] = 2, 1
+    numbers.setflags(write=False)
     try:
         return roi_fit(result, Labels(numbers, {1: "lesion", 2: "reference"}))
     except OptionError:

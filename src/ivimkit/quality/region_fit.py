@@ -51,12 +51,18 @@ class _Region:
 
     number: int
     name: str
-    inside: NDArray[np.bool_]
+    labels: Labels
+    usable: NDArray[np.bool_]
     n: int
     measured: NDArray[np.float64]
     noise: VoxelNoise
     mean: MeanSignal
     weights: NDArray[np.float64]
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """Its voxels that have a fit; not kept, as there may be many regions in a large scan."""
+        return self.usable & (self.labels.array == self.number)
 
 
 def roi_fit(
@@ -160,12 +166,11 @@ def _regions(
     curves = _curves(result, dwi, used)
     regions = []
     for position, (number, name) in enumerate(labels.names.items()):
-        inside = usable & (labels.array == number)
         n, signal = int(numbers[position]), means[position]
         noise = VoxelNoise(math.nan, 0.0)
         mean = MeanSignal(signal, np.zeros((b.size, b.size)), math.nan)
         if n > 1:
-            noise = voxel_noise(result, inside)
+            noise = voxel_noise(result, usable & (labels.array == number))
         if n > 1 and np.isfinite(signal[used]).all():
             clean, spread = signal.copy(), np.zeros((b.size, b.size))
             follows, scale = np.eye(int(used.sum())), 1.0 / np.sqrt(volumes[used] * n)
@@ -184,7 +189,8 @@ def _regions(
             if factor > 0.0:
                 spread[np.ix_(used, used)] = factor * follows * scale
             mean = MeanSignal(clean, spread, degrees)
-        regions.append(_Region(number, name, inside, n, signal, noise, mean, weights[position]))
+        of_region = (labels, usable, n, signal, noise, mean, weights[position])
+        regions.append(_Region(number, name, *of_region))
     return regions
 
 
@@ -313,7 +319,7 @@ def _has_noise(region: _Region) -> bool:
 
 def _means(result: FitResult, regions: Sequence[_Region], method: FitMethod) -> list[FitResult]:
     """Fit the mean signals of some regions, without and with added noise."""
-    model = _model(result.model, [region.inside for region in regions])
+    model = _model(result.model, regions)
     signals = np.array([region.mean.signal for region in regions])
     known = _has_noise(regions[0])
     sizes = np.array([_size(region, result) for region in regions]) if known else None
@@ -471,7 +477,7 @@ def _voxel(result: FitResult, dwi: DWI, region: _Region, method: FitMethod) -> F
         for name in (f"{p.name}_lo", f"{p.name}_hi"):
             if name in maps:
                 maps[name] = np.clip(maps[name], p.lower, p.upper)
-    made = replace(one.settings, model=_model(result.model, [inside]))
+    made = replace(one.settings, model=_model(result.model, [region]))
     return replace(one, maps=maps, status=one.status[inside], settings=made)
 
 
@@ -550,10 +556,10 @@ def _joined(
     )
 
 
-def _model(model: SignalModel, regions: Sequence[NDArray[np.bool_]]) -> SignalModel:
+def _model(model: SignalModel, regions: Sequence[_Region]) -> SignalModel:
     """Return the model with the maps that fix a parameter as their means in the regions."""
     means = {
-        name: np.array([values[one].mean() if one.any() else np.nan for one in regions])
+        name: np.array([values[one.inside].mean() if one.n else np.nan for one in regions])
         for name, values in model.fixed_maps.items()
     }
     return replace(model, fixed_maps=means)

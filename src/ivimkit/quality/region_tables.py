@@ -111,14 +111,16 @@ def roi_table(
     for name in names:
         # Outside the inner loop: each access to a map spreads it over the volume.
         values = np.atleast_1d(result.maps[name])
-        reliable = np.atleast_1d(result.reliable(name))
+        doubtful = np.atleast_1d(result.unreliable(name))
         unit = describe(name, result.model.quantities).unit
         limits = _limits(result, name, values, known.array != 0)
         for position, (region, at) in enumerate(inside.items()):
+            every = np.asarray(values[at], dtype=np.float64)
+            reliable = np.where(doubtful[at], np.nan, every)
             rows[region, name] = {
                 "unit": unit,
-                **distribution((reliable if reliable_only else values)[at], limits),
-                "reliable": int(np.count_nonzero(np.isfinite(reliable[at]))),
+                **distribution(reliable if reliable_only else every, limits),
+                "reliable": int(np.count_nonzero(np.isfinite(reliable))),
                 **extents[region],
                 **({} if fits is None else _fitted(fits, name, position)),
             }

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from ivimkit import noise as noises
 from ivimkit.errors import NoiseError
 from ivimkit.extend.b_value_advice import coverage_needed, n_distinct_settings, settings_of
-from ivimkit.quality.status_checks import fitted_voxels, or_bayes, status_lights
+from ivimkit.quality.status_checks import or_bayes, status_lights
 from ivimkit.quality.traffic_light import THRESHOLDS, WORDS, Light, Threshold
 from ivimkit.rounding import thousands
 from ivimkit.scan.coverage import CoverageRange
 from ivimkit.scan.variables import B
+from ivimkit.status import WITHOUT_FIT
 
 if TYPE_CHECKING:
     from ivimkit.fitting.result import FitResult
@@ -124,7 +125,7 @@ def _snr(result: FitResult, noise: NoiseEstimate | None) -> Light:
         found = _noise(result) if noise is None else noise
     except NoiseError as error:
         return Light(name, "grey", f"{_sentence(error)}", "Measure b = 0 twice.")
-    signal = result.maps["S0"][fitted_voxels(result)]
+    signal = result.gathered(lambda _, part: _of_fitted(part, "S0"))
     ratio = float(np.median(signal)) / found.sigma if signal.size else math.nan
     if math.isnan(ratio):
         return Light(name, "grey", "No voxel was fitted.")
@@ -144,6 +145,12 @@ def _snr(result: FitResult, noise: NoiseEstimate | None) -> Light:
         f"{about}: {found}. {found.assumes}{_scatter(result, found)}",
         "" if colour == "green" else advice,
     )
+
+
+def _of_fitted(part: FitResult, name: str) -> NDArray[np.float64]:
+    """Return a map of the voxels that have values."""
+    fitted = (part.status & WITHOUT_FIT) == 0
+    return np.asarray(part.maps[name][fitted], dtype=np.float64)
 
 
 def _images(result: FitResult) -> NDArray[np.float64]:
@@ -171,10 +178,10 @@ def _noise(result: FitResult) -> NoiseEstimate:
         return before
     if result.dwi is not None:
         try:
-            return noises.from_repeats(result.dwi)
+            return noises.from_repeats(result.dwi, each_voxel=False)
         except NoiseError:
             pass
-    return noises.from_residuals(result)
+    return noises.from_residuals(result, each_voxel=False)
 
 
 def _sentence(error: Exception) -> str:

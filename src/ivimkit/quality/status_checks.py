@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.quality.traffic_light import THRESHOLDS, Light
@@ -29,7 +28,7 @@ from ivimkit.status import (
 if TYPE_CHECKING:
     from ivimkit.fitting.result import FitResult
 
-__all__ = ["StatusRow", "fitted_voxels", "or_bayes", "status_lights", "status_rows"]
+__all__ = ["StatusRow", "or_bayes", "status_lights", "status_rows"]
 
 
 def status_lights(result: FitResult) -> tuple[Light, ...]:
@@ -98,21 +97,16 @@ def status_rows(result: FitResult) -> list[StatusRow]:
     about = {name: texts for name, *texts in explain(result.model).values()}
     about[MONOEXPONENTIAL[0]] = list(MONOEXPONENTIAL[1:])
     counts = dict(result.counts())
-    one = int(np.count_nonzero(monoexponential(result.status, result.model)))
+    one = result.codes.where(monoexponential(result.codes.codes, result.model))
     if one:
         counts[MONOEXPONENTIAL[0]] = one
-    total = max(1, int(np.count_nonzero(result.mask)))
+    total = max(1, result.codes.inside.total)
     rows = []
     for name, n in counts.items():
         share = math.nan if name == FitStatus.OUTSIDE_MASK.name else n / total
         sentence, advice = about[name]
         rows.append(StatusRow(in_words(name, result.model), n, share, sentence, advice))
     return rows
-
-
-def fitted_voxels(result: FitResult) -> NDArray[np.bool_]:
-    """Return the voxels that have values, shape of the maps."""
-    return np.asarray(result.mask & ((result.status & int(FAILED)) == 0))
 
 
 def _share(n: int, total: int, what: str) -> str:
@@ -126,16 +120,16 @@ def or_bayes(result: FitResult) -> str:
 
 def _failed(result: FitResult) -> Light:
     name = "voxels without a fit"
-    total = int(np.count_nonzero(result.mask))
+    total = result.codes.inside.total
     if not total:
         return Light(name, "red", "The mask is empty.", "Draw a mask of the tissue.")
-    n = total - int(np.count_nonzero(fitted_voxels(result)))
+    n = total - result.codes.fitted.total
     colour = THRESHOLDS[name].colour(n / total)
     reason = f"{_share(n, total, 'voxels in the mask')} have no value."
     if not n:
         return Light(name, colour, f"All {thousands(total)} voxels in the mask have values.")
     known = {flag: about for flag, about in explain().items() if flag & FAILED}
-    counts = {flag: int(np.count_nonzero(result.status & flag)) for flag in known}
+    counts = {flag: result.codes.having(flag) for flag in known}
     most = max(counts, key=lambda flag: counts[flag])
     _, sentence, advice = known[most]
     return Light(name, colour, f"{reason} Most often: {sentence}", advice)
@@ -143,13 +137,13 @@ def _failed(result: FitResult) -> Light:
 
 def _perfusion(result: FitResult) -> Iterator[Light]:
     """Judge, for each compartment with a fraction, the voxels in which it is not detected."""
-    fitted = fitted_voxels(result)
-    total = int(np.count_nonzero(fitted))
+    fitted = result.codes.fitted
+    total = fitted.total
     if not total:
         return
     for flag, compartment in zip(UNSEEN_SHARES, result.model.compartments[:-1], strict=False):
         assert compartment.fraction is not None
-        n = int(np.count_nonzero(result.status[fitted] & flag))
+        n = fitted.having(flag)
         reason = (
             f"In {_share(n, total, 'fitted voxels')} {compartment.fraction.symbol} is not "
             "distinguishable from 0."
@@ -168,9 +162,9 @@ def _perfusion(result: FitResult) -> Iterator[Light]:
 
 def _flagged(result: FitResult, flag: FitStatus, name: str, said: str, advice: str) -> Light:
     """Judge the share of the fitted voxels with a flag."""
-    fitted = fitted_voxels(result)
-    total = int(np.count_nonzero(fitted))
-    n = int(np.count_nonzero(result.status[fitted] & int(flag)))
+    fitted = result.codes.fitted
+    total = fitted.total
+    n = fitted.having(flag)
     colour = THRESHOLDS[name].colour(n / total)
     reason = said.format(_share(n, total, "fitted voxels"))
     return Light(name, colour, reason, "" if colour == "green" else advice)
@@ -179,7 +173,7 @@ def _flagged(result: FitResult, flag: FitStatus, name: str, said: str, advice: s
 def _tissue(result: FitResult) -> Iterator[Light]:
     """Judge the voxels in which the reference is not detected."""
     about = next((u for u in result.model.unseen if u.flag == UNSEEN_REFERENCE), None)
-    if about is None or not fitted_voxels(result).any():
+    if about is None or not result.codes.fitted.total:
         return
     said = f"In {{}} {about.is_not}, so {about.what} {about.verb} not identifiable."
     advice = (
@@ -192,12 +186,12 @@ def _tissue(result: FitResult) -> Iterator[Light]:
 
 def _one_exponential(result: FitResult) -> Iterator[Light]:
     """Judge the voxels that one exponential describes as well, if there are more than a few."""
-    fitted = fitted_voxels(result)
-    total = int(np.count_nonzero(fitted))
+    fitted = result.codes.fitted
+    total = fitted.total
     if not total:
         return
     name = "one exponential as good"
-    n = int(np.count_nonzero(monoexponential(result.status[fitted], result.model)))
+    n = fitted.where(monoexponential(fitted.codes, result.model))
     colour = THRESHOLDS[name].colour(n / total)
     if colour != "green":
         yield Light(
@@ -212,7 +206,7 @@ def _one_exponential(result: FitResult) -> Iterator[Light]:
 
 def _kurtosis(result: FitResult) -> Iterator[Light]:
     """Judge the voxels in which kurtosis is likely, if there are more than a few."""
-    if not (result.model.is_two_decays and fitted_voxels(result).any()):
+    if not (result.model.is_two_decays and result.codes.fitted.total):
         return
     light = _flagged(
         result,
@@ -228,7 +222,7 @@ def _kurtosis(result: FitResult) -> Iterator[Light]:
 
 def _adc(result: FitResult) -> Iterator[Light]:
     """Judge the voxels without an ADC, if there are more than a few."""
-    if not fitted_voxels(result).any():
+    if not result.codes.fitted.total:
         return
     light = _flagged(
         result,
@@ -243,7 +237,7 @@ def _adc(result: FitResult) -> Iterator[Light]:
 
 def _sd(result: FitResult) -> Iterator[Light]:
     """Judge the voxels without a standard deviation, if there are more than a few."""
-    if not fitted_voxels(result).any():
+    if not result.codes.fitted.total:
         return
     light = _flagged(
         result,
@@ -258,7 +252,7 @@ def _sd(result: FitResult) -> Iterator[Light]:
 
 def _posterior(result: FitResult) -> Iterator[Light]:
     """Judge the voxels whose posterior was integrated with a large error, if there are any."""
-    if not fitted_voxels(result).any():
+    if not result.codes.fitted.total:
         return
     light = _flagged(
         result,
@@ -273,23 +267,22 @@ def _posterior(result: FitResult) -> Iterator[Light]:
 
 def _bounds(result: FitResult) -> Light:
     name = "values at a bound"
-    fitted = fitted_voxels(result)
-    total = int(np.count_nonzero(fitted))
+    fitted = result.codes.fitted
+    total = fitted.total
     if not total:
         return Light(name, "grey", "No voxel was fitted.")
-    status = result.status[fitted]
     counts: dict[str, int] = {}
     every: dict[str, int] = {}
     widened: dict[str, bool] = {}
-    mine = np.zeros(total, dtype=bool)
+    mine = np.zeros(fitted.codes.size, dtype=bool)
     for text, flag, unseen, wide in _sides(result):
-        there = (status & flag) != 0
-        every[text], widened[text] = int(np.count_nonzero(there)), wide
+        there = (fitted.codes & flag) != 0
+        every[text], widened[text] = fitted.where(there), wide
         # Without perfusion f is 0 and D* is meaningless: that is a separate check.
-        there &= (status & unseen) == 0
-        counts[text] = int(np.count_nonzero(there))
+        there &= (fitted.codes & unseen) == 0
+        counts[text] = fitted.where(there)
         mine |= there
-    n = int(np.count_nonzero(mine))
+    n = fitted.where(mine)
     colour = THRESHOLDS[name].colour(n / total)
     reason = f"{_share(n, total, 'fitted voxels')} have a value at a bound"
     most = max(counts, key=lambda text: counts[text], default="")

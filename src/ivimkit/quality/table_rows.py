@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError, ShapeError
+from ivimkit.scan.blocks import finite
 from ivimkit.scan.labels import Labels
 
 if TYPE_CHECKING:
@@ -26,14 +27,6 @@ __all__ = [
     "quartiles",
     "table_of",
 ]
-
-
-def finite(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the values that are finite, in one row."""
-    array = np.asarray(values)
-    # Not the other way round: a map may be larger than the values in it, and than memory.
-    found: NDArray[Any] = array[np.isfinite(array)]
-    return found.astype(np.float64, copy=False)
 
 
 def quartiles(values: NDArray[np.float64]) -> tuple[float, float, float]:

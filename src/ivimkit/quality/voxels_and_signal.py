@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from ivimkit.extend.derived_maps import describe
@@ -103,9 +102,9 @@ def disagreements(
     wanted = result.model.robust_maps if maps is None else maps
     for name in (name for name in wanted if name in result.maps):
         parameter = describe(name, result.model.quantities)
-        values = np.atleast_1d(result.reliable(name))
+        values, reliable = result.maps[name], ~result.unreliable(name)
         for position, region in enumerate(known):
-            voxels = of_voxels(finite(values[np.atleast_1d(known[region])]))
+            voxels = of_voxels(finite(values[known[region] & reliable]))
             signal = of_mean_signal(fits, name, position, parameter)
             difference = difference_of(voxels, signal)
             if not difference.known or difference.low <= 0.0 <= difference.high:

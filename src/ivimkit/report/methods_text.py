@@ -19,7 +19,6 @@ from ivimkit.organs import OrganPreset
 from ivimkit.parameter import Parameter
 from ivimkit.rounding import percent, shown_factor, thousands, unbroken_unit
 from ivimkit.scan.acquisition import Acquisition
-from ivimkit.status import FAILED
 
 __all__ = ["Citations", "agreement_text", "comparison_text", "methods_text"]
 
@@ -415,8 +414,8 @@ def _adc(result: FitResult, citations: Citations) -> Iterator[str]:
 
 
 def _outcome(result: FitResult, citations: Citations) -> Iterator[str]:
-    total = int(np.count_nonzero(result.mask))
-    failed = int(np.count_nonzero(result.status & int(FAILED)))
+    total = result.codes.inside.total
+    failed = total - result.codes.fitted.total
     yield (
         f"Of {thousands(total)} voxels, {thousands(failed)} ({percent(failed / max(1, total))}) "
         "could not be fitted and were excluded."
@@ -425,7 +424,7 @@ def _outcome(result: FitResult, citations: Citations) -> Iterator[str]:
     )
     shares = {c.name: c.fraction for c in result.model.compartments if c.fraction is not None}
     for about in result.model.unseen:
-        unseen = int(np.count_nonzero(result.status & about.flag))
+        unseen = result.codes.having(about.flag)
         if about.compartment in shares and unseen:
             what = shares[about.compartment].description
             yield (

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 from markupsafe import escape
 
 from ivimkit.figures.map_panels import map_panels
+from ivimkit.figures.orientation import choose_cut
 from ivimkit.figures.picture import Picture
+from ivimkit.figures.shown_maps import filled_mask
 from ivimkit.fitting.result import FitResult
 from ivimkit.rounding import thousands
-from ivimkit.status import FAILED, FitStatus, in_words
+from ivimkit.status import FitStatus, in_words
 
 __all__ = ["result_html"]
 
@@ -41,11 +42,11 @@ def result_html(result: FitResult) -> str:
 
 def _picture(result: FitResult) -> str:
     names = [name for name in result.model.parameter_maps if name in result.maps]
-    if len(result.shape) not in (2, 3) or not result.mask.any() or not names:
+    if len(result.shape) not in (2, 3) or not result.codes.inside.total or not names:
         return ""
-    filled = np.flatnonzero(result.mask.reshape(*result.shape[:2], -1).any(axis=(0, 1)))
     # Only the middle slice (the report shows three): one row of maps is enough here.
-    figure = map_panels(result, slices=int(filled[len(filled) // 2]), maps=names)
+    (middle,) = choose_cut(filled_mask(result), None, most=1, crop=False).slices
+    figure = map_panels(result, slices=middle, maps=names)
     picture = Picture(figure)
     shown = picture.encoded(dpi=_DPI)
     return (
@@ -55,8 +56,7 @@ def _picture(result: FitResult) -> str:
 
 
 def _line(result: FitResult) -> str:
-    total = int(np.count_nonzero(result.mask))
-    fitted = total - int(np.count_nonzero(result.status & int(FAILED)))
+    total, fitted = result.codes.inside.total, result.codes.fitted.total
     apart = ("OK", FitStatus.OUTSIDE_MASK.name)
     flags = [
         f"{in_words(name, result.model)}: {thousands(n)}"

@@ -49,7 +49,9 @@ class Lesion:
     @property
     def labels(self) -> Labels:
         """Both as regions; where they overlap, the lesion."""
-        numbers = np.where(self.mask, 1, np.where(self.reference, 2, 0))
+        numbers = np.zeros_like(self.mask, dtype=np.int32)
+        numbers[self.reference], numbers[self.mask] = 2, 1
+        numbers.setflags(write=False)
         return Labels(numbers, {1: self.name, 2: self.reference_name})
 
 

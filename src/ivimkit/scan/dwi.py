@@ -218,7 +218,7 @@ class DWI:
         """Spatial shape."""
         return self.stored.shape[:-1]
 
-    @property
+    @cached_property
     def n_voxels(self) -> int:
         """Number of voxels in the mask."""
         return int(np.count_nonzero(self.mask))
@@ -885,8 +885,65 @@ class DWI:
         ndarray, shape (...)
             Signal, a.u.
         """
+        return self.shell_image(self._nearest_shell(b))
+
+    def mean_values(self, b: float, mask: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Return the values of `mean_image` in some voxels, without an image of all.
+
+        Parameters
+        ----------
+        b : float
+            b-value in s/mm^2.
+        mask : array_like, shape (...), optional
+            The voxels, where > 0; those in the mask of the scan by default.
+
+        Returns
+        -------
+        ndarray, shape (n_voxels,)
+            Signal, a.u., in the memory order of the scan, that of `voxels`.
+        """
+        inside = self.mask if mask is None else np.asarray(mask) > 0
+        return self._averaged(self._nearest_shell(b), inside)[1]
+
+    def mean_part(self, b: float, box: Sequence[slice | Sequence[int]]) -> NDArray[np.float64]:
+        """Return a part of `mean_image`, without an image of all voxels.
+
+        Parameters
+        ----------
+        b : float
+            b-value in s/mm^2.
+        box : sequence of slice, and of a sequence of int
+            For each axis of space a slice with positive steps; for one of them it may be a list of
+            positions.
+
+        Returns
+        -------
+        ndarray
+            Signal, a.u.; of the shape of a part of an array.
+
+        Examples
+        --------
+        >>> import numpy as np, ivimkit as ik
+        >>> dwi = ik.DWI(np.ones((4, 3, 5, 2)), [0, 800])
+        >>> dwi.mean_part(0, (slice(0, 2), slice(None), [4, 1])).shape
+        (2, 3, 2)
+        """
+        # Each voxel once, in the order in which voxels are read.
+        lists = [one if isinstance(one, slice) else np.unique(one) for one in box]
+        chosen = np.zeros(self.shape, dtype=bool, order="F")
+        chosen[tuple(lists)] = True
+        reader, values = self._averaged(self._nearest_shell(b), chosen)
+        part = values.reshape(chosen[tuple(lists)].shape, order=reader.order)
+        return part[
+            tuple(
+                slice(None) if isinstance(one, slice) else np.searchsorted(own, one)
+                for one, own in zip(box, lists, strict=True)
+            )
+        ]
+
+    def _nearest_shell(self, b: float) -> int:
         shells = self.acquisition.shells
-        return self.shell_image(min(range(len(shells)), key=lambda k: abs(shells[k].b - b)))
+        return min(range(len(shells)), key=lambda k: abs(shells[k].b - b))
 
     def shell_image(self, number: int) -> NDArray[np.float64]:
         """Return the averaged image of a shell by its position, also outside the mask.
@@ -902,16 +959,25 @@ class DWI:
             Signal, a.u., of the values that have a weight, or of all where none has; NaN where all
             are missing.
         """
-        columns = [self._column(self.acquisition.shells[number])]
-        image = self._image(columns, self.value_weights)
+        reader, values = self._averaged(number, _everywhere(self.shape))
+        return np.asarray(reader.scatter(values, np.nan))
+
+    def _averaged(
+        self, number: int, mask: NDArray[np.bool_]
+    ) -> tuple[VoxelReader, NDArray[np.float64]]:
+        """Return the averages of a shell in some voxels, and the reader that has their order."""
+        reader, values = self._average_of(number, mask, self.value_weights)
         if self.value_weights is not None:
             # It is to be looked at: where nothing has a weight, what there is.
-            plain = self._image(columns, None)
-            image = np.where(np.isnan(image), plain, image)
-        return image
+            _, plain = self._average_of(number, mask, None)
+            values = np.where(np.isnan(values), plain, values)
+        return reader, values
 
-    def _image(self, columns: Sequence[Column], given: NDArray[Any] | None) -> NDArray[np.float64]:
-        """Return an average of the values that are there, by the weights given, also outside."""
+    def _average_of(
+        self, number: int, mask: NDArray[np.bool_], given: NDArray[Any] | None
+    ) -> tuple[VoxelReader, NDArray[np.float64]]:
+        """Return an average of the values that are there, by the weights given."""
+        columns = [self._column(self.acquisition.shells[number])]
         used = sorted({v for column in columns for group in column.groups for v in group})
         weights = self._by_volume(given)
         # Not `missing`: the other volumes need not be read.
@@ -922,10 +988,11 @@ class DWI:
                 volume: kept[..., k] if weights is None else kept[..., k] * weights[volume]
                 for k, volume in enumerate(used)
             }
-        reader = self._reader(_everywhere(self.shape), columns, weights)
+        reader = self._reader(mask, columns, weights)
         values = np.empty((reader.n_voxels, 1))
-        reader.read(0, reader.n_voxels, values)
-        return np.asarray(reader.scatter(values[:, 0], np.nan))
+        for start in range(0, reader.n_voxels, _CHUNK):
+            reader.read(start, start + _CHUNK, values[start : start + _CHUNK])
+        return reader, values[:, 0]
 
     def _reader(
         self,
@@ -997,8 +1064,11 @@ class DWI:
         }
 
     def _with(self, **changes: Any) -> DWI:
-        given = self._attributes() | {"volumes": self.volumes, **changes}
+        given = self._attributes() | {"volumes": self.volumes, "mask": None, **changes}
         made = DWI(self.stored, given.pop("acquisition", self.acquisition), **given)
+        if "mask" not in changes:
+            # It was checked, voxel by voxel, when it was given.
+            object.__setattr__(made, "mask", self.mask)
         if "value_weights" not in changes:
             # They were checked, value by value, when they were given.
             object.__setattr__(made, "value_weights", self.value_weights)

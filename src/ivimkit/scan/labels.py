@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.letters import readable
+from ivimkit.scan.blocks import boxes_of
 
-__all__ = ["Labels"]
+__all__ = ["Labels", "numbers_in"]
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -45,7 +47,7 @@ class Labels:
 
     def __init__(self, array: ArrayLike, names: Mapping[int, str] | None = None) -> None:
         numbers = _whole(np.asarray(array))
-        present = [int(number) for number in np.unique(numbers) if number]
+        present = numbers_in(numbers)
         if not present:
             raise ShapeError("there is no region; expected labels other than 0 in some voxels")
         # Names end up in tables, pages and pictures, where lone surrogates cannot be written.
@@ -82,6 +84,16 @@ class Labels:
         raise OptionError(f"there is no region {name!r}; expected one of {there}")
 
 
+def numbers_in(array: NDArray[Any]) -> list[int]:
+    """Return the numbers of the regions in a label image, ascending; 0 is none."""
+    found: set[int] = set()
+    for box in boxes_of(array):
+        part = array[box]
+        # Numbers are sorted to be found, and most voxels of many images have none.
+        found.update(np.unique(part[part != 0]).tolist())
+    return sorted(int(number) for number in found)
+
+
 def _whole(array: NDArray[np.generic]) -> NDArray[np.int32]:
     real = array.dtype.kind in "biuf"
     if not real or (array.dtype.kind == "f" and not bool(np.all(array == np.rint(array)))):
@@ -89,4 +101,5 @@ def _whole(array: NDArray[np.generic]) -> NDArray[np.int32]:
             "the labels are not whole numbers; expected the number of a region in each voxel, "
             "0 for none. Round them"
         )
-    return array.astype(np.int32)
+    # What cannot be changed need not be copied.
+    return array.astype(np.int32, copy=bool(array.flags.writeable))

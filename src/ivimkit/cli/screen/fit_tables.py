@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from rich.table import Table
 
 from ivimkit.cli.screen.terminal import plain_table
@@ -109,7 +108,7 @@ def status_table(result: FitResult) -> Table:
 
 def timing(result: FitResult) -> str:
     """Report the duration and the speed of the fit."""
-    n, seconds = int(np.count_nonzero(result.mask)), result.provenance.seconds
+    n, seconds = result.codes.inside.total, result.provenance.seconds
     rate = n / seconds if seconds > 0 else math.inf
     threads = result.provenance.threads
     return (

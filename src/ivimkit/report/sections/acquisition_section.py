@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ivimkit.fitting.result import FitResult
 from ivimkit.noise import repeat_scatter, shell_signals
 from ivimkit.noise.shells import shown_snr, usual_sigma
@@ -31,7 +29,7 @@ def acquisition(subject: Subject) -> Section:
 
 def _identity(result: FitResult) -> tuple[object, ...]:
     further = [(name, *v.tolist()) for name, v in result.acquisition.variables.items()]
-    return (*result.acquisition.bvals.tolist(), *further, int(np.count_nonzero(result.mask)))
+    return (*result.acquisition.bvals.tolist(), *further, result.codes.inside.total)
 
 
 def _of_one(side: Side) -> list[Block]:
@@ -48,7 +46,7 @@ def _of_one(side: Side) -> list[Block]:
 
 
 def _matrix(result: FitResult) -> str:
-    n = int(np.count_nonzero(result.mask))
+    n = result.codes.inside.total
     total = result.status.size
     mask = (
         "no mask, so air is included"

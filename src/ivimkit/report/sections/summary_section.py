@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from ivimkit.extend.derived_maps import describe
 from ivimkit.quality import main_maps, summary_rows
 from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.section_blocks import Block, Lamps, Section, Table, Text
 from ivimkit.report.sections.regions_section import lesion_sentence
 from ivimkit.rounding import NONE, in_unit, spread, thousands, unbroken_unit
-from ivimkit.status import FAILED
 
 __all__ = ["summary"]
 
@@ -43,8 +40,7 @@ def _sentences(subject: Subject) -> Iterator[Block]:
 
 def _of_one(subject: Subject, side: Side) -> list[Block]:
     result = side.result
-    total = int(np.count_nonzero(result.mask))
-    fitted = total - int(np.count_nonzero(result.status & int(FAILED)))
+    total, fitted = result.codes.inside.total, result.codes.fitted.total
     what = (
         f"{result.model.title} ({result.model.name}) by {result.method.title} "
         f"({result.method.name}); {thousands(fitted)} of {thousands(total)} voxels have values."
