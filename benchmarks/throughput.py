@@ -74,15 +74,11 @@ def measure(settings: Settings) -> Findings:
                 runs[name].append(_run(name, root, Path(folder) / f"{name}-{k}", many))
     clock = {name: min(one.clock for one in runs[name]) for name in _WAYS}
     shares = {name: clock[way.like] / clock[name] for name, way in _WAYS.items()}
-    costs = {
-        name: [
-            1000
-            * (min(getattr(one, of) for one in runs[name]) - getattr(few[name], of))
-            / (many - _FEW)
-            for of in ("cpu", "workers")
-        ]
-        for name in _WAYS
-    }
+    costs = {}
+    for name in _WAYS:
+        best = min(runs[name], key=lambda one: one.cpu)
+        spent = (best.cpu - few[name].cpu, best.workers - few[name].workers)
+        costs[name] = [1000 * seconds / (many - _FEW) for seconds in spent]
     return Findings(
         conditions={
             "data": f"{many - _FEW} scans of {' × '.join(map(str, _SHAPE))} voxels at 13 "
