@@ -28,6 +28,9 @@ _FEW, _MANY, _FULL_MANY = 8, 24, 48
 _FULL_ROUNDS = 2
 _WORKERS = 2
 _MIN_SHARE = 0.95
+_SCATTER = (
+    "Shares of more than 100 % tell how far times by the clock scatter; those of CPU scatter less."
+)
 _OWN = "seconds of the first process: "
 
 Fit = Callable[[ik.cohort.Plan], int]
@@ -119,6 +122,7 @@ def measure(settings: Settings) -> Findings:
             for name, way in _WAYS.items()
             if way.is_target
         ],
+        notes=[_SCATTER],
     )
 
 
