@@ -178,7 +178,9 @@ def _dask_apart(planned: ik.cohort.Plan) -> int:
 def _cluster(n_workers: int) -> AbstractContextManager[Any]:
     from distributed import LocalCluster
 
-    made: AbstractContextManager[Any] = LocalCluster(
+    # Half of Dask has no types.
+    start: Any = LocalCluster
+    made: AbstractContextManager[Any] = start(
         n_workers=n_workers,
         threads_per_worker=1,
         dashboard_address="127.0.0.1:0",
