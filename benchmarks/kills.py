@@ -207,7 +207,7 @@ def fill_disk(campaign: Campaign, moments: int, draw: random.Random) -> bool:
         place = campaign.out
         place.mkdir()
         mount = ["mount", "-t", "tmpfs", "-o", f"size={round(1000 * size)}k", "tmpfs"]
-        if subprocess.run([*mount, place], check=False, capture_output=True).returncode:
+        if subprocess.run([*mount, str(place)], check=False, capture_output=True).returncode:
             return False
         try:
             done = subprocess.run(
@@ -219,11 +219,11 @@ def fill_disk(campaign: Campaign, moments: int, draw: random.Random) -> bool:
             campaign.kills += 1
             campaign.runs += 1
             campaign.note()
-            bigger = ["mount", "-o", "remount,size=200m", place]
+            bigger = ["mount", "-o", "remount,size=200m", str(place)]
             subprocess.run(bigger, check=True)
             campaign.finish()
         finally:
-            subprocess.run(["umount", place], check=True)
+            subprocess.run(["umount", str(place)], check=True)
     return True
 
 

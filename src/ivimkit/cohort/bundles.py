@@ -55,6 +55,7 @@ class Bundles:
         return tuple(self._waiting.popleft() for _ in range(max(1, int(min(number, share)))))
 
     def learn(self, outcomes: Sequence[Outcome]) -> None:
-        """Note how long tasks took."""
-        self._done += len(outcomes)
-        self._spent += sum(outcome.seconds for outcome in outcomes)
+        """Note how long tasks took; those of which there was nothing to do tell nothing."""
+        seconds = [outcome.seconds for outcome in outcomes if outcome.seconds]
+        self._done += len(seconds)
+        self._spent += sum(seconds)
