@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +136,7 @@ def _of_region(result: FitResult, at: Any) -> dict[str, float]:
 
 
 def write_region_rows(
-    path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = COLUMNS
+    path: Path, rows: Sequence[Mapping[str, Any]], columns: Iterable[str] = COLUMNS
 ) -> None:
     """Write rows as TSV, as BIDS has it: n/a where there is no value.
 
@@ -146,7 +146,7 @@ def write_region_rows(
         The file.
     rows : sequence of mapping
         The rows, all with the same columns.
-    columns : sequence of str
+    columns : iterable of str
         Those of a table without rows.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -164,4 +164,5 @@ def _cell(value: Any) -> Any:
 def write_region_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table in the same way."""
     cells = table.astype(object).where(table.notna(), None)
-    write_region_rows(path, cells.to_dict("records"), list(table.columns))
+    rows: list[Any] = cells.to_dict("records")
+    write_region_rows(path, rows, table.columns)

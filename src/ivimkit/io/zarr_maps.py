@@ -104,7 +104,7 @@ class MapStore:
         with self._told():
             group = zarr.open_group(str(path), mode="r")
             self.header = base64.b64decode(str(group.attrs.get(HEADER, "")), validate=True)
-            self._arrays = {name: group[name] for name in (*names, STATUS)}
+            self._arrays: dict[str, Any] = {name: group[name] for name in (*names, STATUS)}
             for name, array in self._arrays.items():
                 self._check(name, array)
 

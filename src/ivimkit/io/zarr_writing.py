@@ -24,8 +24,6 @@ __all__ = ["HEADER", "require_zarr", "write_map_store"]
 HEADER = "nifti_header"
 """Attribute of a store: the NIfTI header of its maps, in base64."""
 
-_FORMAT = 3
-
 
 def require_zarr() -> None:
     """Raise OptionError if zarr, which maps are written and read with, is not installed."""
@@ -67,7 +65,7 @@ def write_map_store(result: FitResult, path: Path) -> None:
     )
     group = zarr.create_group(
         str(path),
-        zarr_format=_FORMAT,
+        zarr_format=3,
         attributes={**form.attributes, HEADER: _header_of(result)},
     )
     for axis, where, about in form.coordinates.values():
@@ -88,8 +86,10 @@ def write_map_store(result: FitResult, path: Path) -> None:
 def _part(result: FitResult, box: Box) -> dict[str, NDArray[Any]]:
     """Return all maps and the status inside a box, as they are stored."""
     maps = result.maps
-    whole = not isinstance(maps, StoredMaps)
-    part = {name: maps[name][box] for name in maps} if whole else maps.within(box)
+    if isinstance(maps, StoredMaps):
+        part: dict[str, NDArray[Any]] = maps.within(box)
+    else:
+        part = {name: maps[name][box] for name in maps}
     stored = {name: as_float32(np.asarray(values)) for name, values in part.items()}
     return {**stored, STATUS: np.asarray(result.status[box])}
 
