@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import threading
 import time
@@ -86,12 +87,13 @@ def _browser_processes() -> Iterator[tuple[str, int]]:
             above = parents.get(above)
         if above is not None and number != os.getpid():
             try:
-                words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
+                words = Path(f"/proc/{number}/cmdline").read_bytes()
             except OSError:
                 continue
-            kinds = [word[7:].decode() for word in words if word.startswith(b"--type=")]
-            if kinds:
-                yield kinds[0], number
+            # The browser writes the words of some with spaces between them.
+            kind = re.search(rb"--type=([a-z-]+)", words)
+            if kind is not None:
+                yield kind[1].decode(), number
 
 
 @contextmanager

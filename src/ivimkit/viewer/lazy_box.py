@@ -50,7 +50,7 @@ class LazyBox:
     @property
     def nbytes(self) -> int:
         """Memory of the whole part."""
-        return math.prod(self.shape) * self.dtype.itemsize
+        return math.prod(self.shape) * int(self.dtype.itemsize)
 
     def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
         """Read a block: a slice for each axis."""
@@ -65,4 +65,5 @@ class LazyBox:
         return np.asarray(self._array[tuple(slice(r.start, r.stop, r.step) for r in wanted)])
 
     def _hull_bytes(self, wanted: list[range]) -> int:
-        return math.prod(r[-1] - r[0] + 1 if r else 0 for r in wanted) * self.dtype.itemsize
+        n = math.prod(r[-1] - r[0] + 1 if r else 0 for r in wanted)
+        return n * int(self.dtype.itemsize)

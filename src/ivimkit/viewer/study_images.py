@@ -135,8 +135,8 @@ def acquired_image(study: Study, number: str, at: Voxel | None = None) -> bytes:
 
 def _volume(study: Study, dwi: DWI, number: str, at: Voxel | None) -> bytes:
     position = _position(number, dwi.acquisition.n_volumes, "volume")
-    box, volume = study.box(at), int(dwi.volumes[position])
-    return _bytes(study, np.asarray(dwi.stored[(*box, volume)], dtype=np.float32), at)
+    part: tuple[Any, ...] = (*study.box(at), int(dwi.volumes[position]))
+    return _bytes(study, np.asarray(dwi.stored[part], dtype=np.float32), at)
 
 
 def _bytes(study: Study, image: NDArray[Any], at: Voxel | None = None) -> bytes:
