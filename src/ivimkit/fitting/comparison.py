@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from ivimkit.noise import NoiseEstimate, for_fit
 from ivimkit.rounding import percent, several
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.whole_scan import check_whole
 from ivimkit.status import FAILED
 
 if TYPE_CHECKING:
@@ -435,6 +437,7 @@ def compare_with(
         is_choice_free=every,
     )
     dwi, used, left_out = found.dwi, found.models, found.left_out
+    _check_room(dwi, len(used))
     messages = [f"model {name} is left out: {reason}" for name, reason in left_out.items()]
     warn_of_scan(dwi, stacklevel=5)
     settings = FitSettings.of(used[0], the_method, reading=reading, call=call)
@@ -475,12 +478,23 @@ def _method(
     return found
 
 
-def _highest_signal(result: FitResult, used: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the fitted signal at the lowest b-value that was used, shape (...), a.u."""
+def _check_room(dwi: DWI, n_models: int) -> None:
+    """Refuse a scan whose comparison does not fit into memory, before it is fitted."""
+    # Scores and weights of the voxels; the choice, and a weight and a status map of each model.
+    voxels, every = dwi.n_voxels, math.prod(dwi.shape)
+    needed = 32.0 * n_models * voxels + (12.0 + 4.0 * n_models) * every
+    check_whole(needed, f"a comparison of {n_models} models, which looks at the whole scan,")
+
+
+def _highest_signal(
+    result: FitResult, used: NDArray[np.bool_], voxels: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return the fitted signal of some voxels at the lowest b-value that was used, a.u."""
     assert result.dwi is not None
     x = fitted_x(result.model.variables, result.dwi)[..., used]
     first = int(np.argmin(np.asarray(result.provenance.bvals)[used]))
-    return evaluate(result.model, result.params, x[..., first : first + 1])[..., 0]
+    params = np.stack([result.maps[name][voxels] for name in result.model.names], axis=-1)
+    return evaluate(result.model, params, x[..., first : first + 1])[..., 0]
 
 
 def _fits(
@@ -560,7 +574,7 @@ def _judge(
         cost = np.stack([r.maps["cost"][fair] for r in fits])
         variance = None
         if sigma is None:
-            lowest = _highest_signal(fits[0], counts > 0.0)[fair]
+            lowest = _highest_signal(fits[0], counts > 0.0, fair)
             cost = np.maximum(cost, counts.sum() * (_MIN_NOISE_SHARE * lowest) ** 2)
         else:
             variance = np.broadcast_to(sigma_values(sigma), fair.shape)[fair] ** 2

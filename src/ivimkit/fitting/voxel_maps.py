@@ -63,8 +63,8 @@ class VoxelMaps(StoredMaps):
         inner = (slice(None), *slowest[1:])
         shape = (len(planes), *lengths[1:])
         if self._order == "F":
-            return flat.reshape(shape[::-1], order="F")[inner[::-1]]
-        return flat.reshape(shape)[inner]
+            return np.asarray(flat.reshape(shape[::-1], order="F")[inner[::-1]])
+        return np.asarray(flat.reshape(shape)[inner])
 
     def at(self, voxel: tuple[int, ...]) -> dict[str, float]:
         """Return the value of each map at one voxel, without expanding any of them."""

@@ -928,18 +928,17 @@ class DWI:
         >>> dwi.mean_part(0, (slice(0, 2), slice(None), [4, 1])).shape
         (2, 3, 2)
         """
-        # Each voxel once, in the order in which voxels are read.
-        lists = [one if isinstance(one, slice) else np.unique(one) for one in box]
-        chosen = np.zeros(self.shape, dtype=bool, order="F")
-        chosen[tuple(lists)] = True
-        reader, values = self._averaged(self._nearest_shell(b), chosen)
-        part = values.reshape(chosen[tuple(lists)].shape, order=reader.order)
-        return part[
-            tuple(
-                slice(None) if isinstance(one, slice) else np.searchsorted(own, one)
-                for one, own in zip(box, lists, strict=True)
-            )
+        # Each voxel once, in the order in which voxels are read; then as they are asked for.
+        once: list[Any] = [one if isinstance(one, slice) else np.unique(one) for one in box]
+        order: list[Any] = [
+            slice(None) if isinstance(one, slice) else np.searchsorted(own, one)
+            for one, own in zip(box, once, strict=True)
         ]
+        chosen = np.zeros(self.shape, dtype=bool, order="F")
+        chosen[tuple(once)] = True
+        reader, values = self._averaged(self._nearest_shell(b), chosen)
+        part = values.reshape(chosen[tuple(once)].shape, order=reader.order)
+        return np.asarray(part[tuple(order)])
 
     def _nearest_shell(self, b: float) -> int:
         shells = self.acquisition.shells

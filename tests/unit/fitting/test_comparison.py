@@ -11,7 +11,13 @@ from scipy import stats
 from scipy.integrate import simpson
 
 import ivimkit as ik
-from ivimkit.errors import AcquisitionError, AcquisitionWarning, OptionError, ShapeError
+from ivimkit.errors import (
+    AcquisitionError,
+    AcquisitionWarning,
+    InputError,
+    OptionError,
+    ShapeError,
+)
 from ivimkit.fitting.comparison import CRITERIA, REFERENCES
 from ivimkit.testing import measurements
 from tolerances import CLOSED_FORM
@@ -503,3 +509,11 @@ def test_errors(mixed, options, message):
 def test_sources_of_all_criteria(mixed):
     assert set(REFERENCES) == set(CRITERIA)
     assert "doi:10.1093/biomet/76.2.297" in " ".join(ik.compare(mixed[:2], B).references)
+
+
+def test_a_comparison_for_which_there_is_no_room_is_refused_before_any_fit(mixed, monkeypatch):
+    monkeypatch.setattr("ivimkit.scan.whole_scan.free_memory_mb", lambda: 1e-3)
+    with pytest.raises(
+        InputError, match="a comparison of 3 models, which looks at the whole scan"
+    ):
+        ik.compare(mixed, B, progress=lambda *_: pytest.fail("a fit has begun"))

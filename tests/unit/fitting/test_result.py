@@ -9,6 +9,7 @@ import ivimkit as ik
 from ivimkit.engine import evaluate
 from ivimkit.errors import FitFailedError, OptionError
 from ivimkit.fitting.result import VoxelMaps
+from ivimkit.scan import blocks
 from ivimkit.status import FitStatus, at_lower, at_upper
 from made_results import BVALS, biexp_maps, made_result
 
@@ -195,6 +196,29 @@ def test_one_voxel_and_a_box_are_those_of_the_maps(order):
     for box in ((slice(1, 3), slice(0, 1), slice(1, 2)), (slice(None),) * 3):
         for name, part in maps.within(box).items():
             np.testing.assert_array_equal(part, maps[name][box])
+            np.testing.assert_array_equal(maps.part(name, box), maps[name][box])
+    for box in (np.s_[1:3, :, [1, 0]], np.s_[[2, 0], :, 1:]):
+        np.testing.assert_array_equal(maps.part("D", box), maps["D"][box])
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_blocks_are_the_result_one_after_the_other(order, monkeypatch):
+    monkeypatch.setattr(blocks, "MAX_BLOCK_VOXELS", 60)
+    made = ik.simulate.phantom(shape=(8, 6, 5), snr=20)
+    signal = np.array(made.dwi.signal, order=order)
+    result = ik.fit(signal, made.dwi.acquisition.bvals, mask=made.labels > 0)
+    unreliable = np.zeros(result.shape, dtype=bool)
+    for box, part in result.blocks():
+        assert part.status.size <= 60
+        for name in result:
+            np.testing.assert_array_equal(part[name], result[name][box])
+        unreliable[box] = part.unreliable("f") & np.isfinite(part["f"])
+    expected = np.isfinite(result["f"]) & ~np.isfinite(result.reliable("f"))
+    np.testing.assert_array_equal(unreliable, expected)
+    found = np.sort(result["D"][np.isfinite(result["D"])])
+    np.testing.assert_array_equal(np.sort(result.values_of("D")), found)
+    assert result.codes.inside.total == np.count_nonzero(result.mask)
+    assert sum(result.codes.numbers) == result.status.size
 
 
 def test_one_voxel_of_a_signal_without_axes():

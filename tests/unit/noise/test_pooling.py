@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ivimkit.errors import OptionError
-from ivimkit.noise.pooling import POOLS, check_pool, pooled
+from ivimkit.noise.pooling import POOLS, check_pool, evenly, pooled
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -53,3 +53,9 @@ def orders(random):
 def test_unknown_pool():
     with pytest.raises(OptionError, match="pool is 'mode'; expected one of median, mean"):
         check_pool("mode")
+
+
+def test_of_many_millions_of_values_evenly_spaced_voxels_are_taken():
+    assert evenly(6_000_000, 10) == slice(0, 6_000_000, 1)
+    assert evenly(7_000_000, 10).step == 2
+    assert len(range(*evenly(52_428_800, 40).indices(52_428_800))) * 40 <= 1 << 26

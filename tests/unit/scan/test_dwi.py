@@ -204,6 +204,19 @@ def test_mean_image_is_of_the_nearest_shell_and_ignores_the_mask():
         np.testing.assert_allclose(image, ARRAY[..., 2:5].mean(-1), rtol=1e-14)
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_parts_of_a_mean_image_are_those_of_the_whole(order):
+    mask = np.zeros((4, 3, 2), dtype=bool)
+    mask[1:3, 0] = True
+    dwi = DWI(np.array(ARRAY, order=order), BVALS, mask=mask)
+    image = dwi.mean_image(150)
+    for box in (np.s_[1:3, :, [1, 0]], np.s_[[3, 0], 1:, :], np.s_[:, :, [1]]):
+        np.testing.assert_array_equal(dwi.mean_part(150, box), image[box])
+    np.testing.assert_array_equal(dwi.mean_values(150), dwi.voxels().gather(image))
+    everywhere = dwi.mean_values(150, np.ones(dwi.shape))
+    np.testing.assert_array_equal(everywhere, dwi.with_mask(None).voxels().gather(image))
+
+
 def test_it_cannot_be_changed():
     dwi = DWI(ARRAY, BVALS, mask=np.ones((4, 3, 2)))
     with pytest.raises(AttributeError, match="cannot assign to field 'average'"):
