@@ -102,8 +102,8 @@ def histograms(
     n_rows = -(-len(names) // n_columns)
     drawn = {}
     for name in names:
-        values = partial(result.values_of, name)
-        shown = how_to_show(name, result.model.quantities, [values], limits)
+        stored = partial(result.values_of, name)
+        shown = how_to_show(name, result.model.quantities, [stored], limits)
         found, apart = _counted(result, name, shown, (array, regions), unreliable)
         if labels is None and apart.n:
             found = {"reliable voxels": found["all voxels"]}

@@ -65,8 +65,9 @@ def example_voxels(result: FitResult, labels: Labels | None = None) -> dict[str,
         "median fit": ordered[(ordered.size - 1) // 2],
         "worst fit": ordered[-1],
     }
-    for name in () if labels is None else labels:
-        inside = labels_like(labels[name], result)
+    regions = [] if labels is None else [(name, labels) for name in labels]
+    for name, of in regions:
+        inside = labels_like(of[name], result)
         own = ordered[inside.ravel()[ordered]]
         if own.size:
             chosen[name] = own[(own.size - 1) // 2]

@@ -62,7 +62,8 @@ class _Region:
     @property
     def inside(self) -> NDArray[np.bool_]:
         """Its voxels that have a fit; not kept, as there may be many regions in a large scan."""
-        return self.usable & (self.labels.array == self.number)
+        inside: NDArray[np.bool_] = self.usable & (self.labels.array == self.number)
+        return inside
 
 
 def roi_fit(
