@@ -63,7 +63,7 @@ print(json.dumps({"jobs": jobs, "errors": errors}))
 """
 
 # Options with which an estimator takes less of the simulator's time.
-_QUICK = {"bootstrap": {"n": 10}, "profile": {"parameters": ("D",)}}
+_QUICK = {"bootstrap": {"n": 40}, "profile": {"parameters": ("D",)}}
 
 
 def signals(model):

@@ -539,7 +539,7 @@ def _drawing(random: Random, folder: Path) -> Attempt:
     study = _study()
 
     def read() -> None:
-        drawing = Drawing(body, 0, names, reference, most=1 << 24)
+        drawing = Drawing(body, names=names, reference=reference, most=1 << 24)
         if kind == 0:
             to_json(describe_regions(study, drawing))
         elif kind == 1:

@@ -37,7 +37,16 @@ from ivimkit.scan.nifti_image import as_float32, nifti_image
 from ivimkit.scan.source_context import SourceContext
 from ivimkit.scan.value_weights import WeightSummary
 from ivimkit.scan.variables import points
-from ivimkit.status import FAILED, FitStatus, StatusCodes, at_lower, at_upper, describe, uncertain
+from ivimkit.status import (
+    FAILED,
+    WITHOUT_FIT,
+    FitStatus,
+    StatusCodes,
+    at_lower,
+    at_upper,
+    describe,
+    uncertain,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -462,6 +471,26 @@ class FitResult:
         True
         """
         return self.gathered(lambda _, part: finite(part.maps[name]))
+
+    def fitted_voxels(self) -> NDArray[np.bool_]:
+        """Return the voxels that have a fit.
+
+        Returns
+        -------
+        ndarray of bool, shape (...)
+            Those in the mask whose fit did not fail.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> result = ik.fit(ik.simulate.phantom(shape=(12, 10, 2)).dwi)
+        >>> int(result.fitted_voxels().sum()) == result.codes.fitted.total
+        True
+        """
+        found = np.zeros_like(self.status, dtype=bool)
+        for box in boxes_of(self.status):
+            found[box] = (self.status[box] & WITHOUT_FIT) == 0
+        return found
 
     @property
     def params(self) -> NDArray[np.float64]:

@@ -114,7 +114,13 @@ def load_labels(
         known = image.names or _found_names(paths[0], present)
     if known is None and len(present) == 1:
         known = {present[0]: _stem(paths[0])}
-    return Labels(array.reshape(grid.shape), known)
+    return _labels(array, grid, known)
+
+
+def _labels(array: NDArray[np.int32], grid: Grid, names: Mapping[int, str] | None) -> Labels:
+    # Nobody else has the array, so that the labels need no copy of it.
+    array.setflags(write=False)
+    return Labels(array.reshape(grid.shape), names)
 
 
 @dataclass(frozen=True)
@@ -166,7 +172,7 @@ def _from_masks(paths: Sequence[Path], grid: Grid) -> Labels:
             RegionWarning,
             stacklevel=3,
         )
-    return Labels(merged.reshape(grid.shape), names)
+    return _labels(merged, grid, names)
 
 
 def open_labels(path: Path) -> LabelImage:
@@ -238,7 +244,7 @@ def _whole(file: NiftiFile) -> NDArray[np.int32]:
             f"{file.path} contains numbers from {array.min():g} to {array.max():g}; expected 0 to "
             f"{np.iinfo(np.int32).max}. Renumber the regions"
         )
-    return array.astype(np.int32)
+    return array.astype(np.int32, copy=False)
 
 
 def placed_labels(image: LabelImage, grid: Grid) -> NDArray[np.int32]:

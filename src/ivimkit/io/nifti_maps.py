@@ -123,8 +123,7 @@ def _opened(path: Path, shape: tuple[int, ...], *, volumes: bool = False) -> Nif
     file = open_nifti(path)
     if math.prod(file.shape) != math.prod(shape) or (volumes and file.shape[-1] != shape[-1]):
         raise FileFormatError(
-            f"{path} has shape {file.shape}; expected {shape}, as the record of the fit says. Fit "
-            "again"
+            f"{path} has shape {file.shape}; expected {shape}, as fit.json says. Fit again"
         )
     return file
 

@@ -9,7 +9,6 @@ from ivimkit.methods._spectral import SpectralMethod
 from ivimkit.quality.example_voxels import example_voxels
 from ivimkit.quality.table_rows import labels_like
 from ivimkit.scan.labels import Labels
-from ivimkit.status import WITHOUT_FIT
 
 if TYPE_CHECKING:
     from ivimkit.fitting.result import FitResult
@@ -47,7 +46,7 @@ def example_spectra(result: FitResult, labels: Labels | None = None) -> dict[str
     """
     if result.dwi is None or not isinstance(result.method, SpectralMethod):
         return {}
-    usable = (result.status & WITHOUT_FIT) == 0
+    usable = result.fitted_voxels()
     found = {
         f"{name} ({', '.join(map(str, index))})": result.spectrum(index)
         for name, index in example_voxels(result).items()

@@ -15,7 +15,6 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.decay_curves import fitted_x, with_b
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.voxel_reader import VoxelReader
-from ivimkit.status import WITHOUT_FIT
 
 if TYPE_CHECKING:
     from ivimkit.fitting.result import FitResult
@@ -159,7 +158,7 @@ def residuals(
     scan = _without_left_out(result.scan(dwi))
     if most < 1:
         raise OptionError(f"most is {most}; expected the number of voxels to use, at least 1")
-    fitted = _fitted(result) & scan.mask
+    fitted = result.fitted_voxels() & scan.mask
     if not fitted.any():
         raise OptionError(
             "no voxel has a fit; expected some to take residuals of. Look at the status map"
@@ -327,10 +326,6 @@ def _finish(
         ),
         examples=params[:: -(-n // _EXAMPLES)],
     )
-
-
-def _fitted(result: FitResult) -> NDArray[np.bool_]:
-    return np.asarray((result.status & WITHOUT_FIT) == 0)
 
 
 def _slices(index: NDArray[np.intp], shape: tuple[int, ...], order: str) -> NDArray[np.intp]:

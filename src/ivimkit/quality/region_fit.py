@@ -127,7 +127,7 @@ def roi_fit(
     """
     known = labelled(labels, result, label_names)
     dwi = _scan_of(result)
-    usable = (result.status & WITHOUT_FIT) == 0
+    usable = result.fitted_voxels()
     regions = _regions(result, dwi, known, usable)
     methods = [_method(result, f"{region.number:g}", region.name) for region in regions]
     parts: dict[int, FitResult] = {

@@ -10,7 +10,7 @@ import pytest
 
 import ivimkit as ik
 from ivimkit.fitting.scratch_maps import ScratchMaps
-from ivimkit.io import result_files
+from ivimkit.io import stored_result
 from ivimkit.scan import blocks, lazy_signal
 
 SHAPE = (160, 160, 100)
@@ -53,7 +53,7 @@ def saved(stored, tmp_path_factory):
 @pytest.fixture
 def on_disk(saved, monkeypatch):
     """The result with scan and maps on disk, looked at a few planes at a time."""
-    monkeypatch.setattr(result_files, "_MAX_BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr(stored_result, "_MAX_BYTES_IN_MEMORY", 0)
     monkeypatch.setattr(blocks, "MAX_BLOCK_VOXELS", 8 * SHAPE[0] * SHAPE[1])
     monkeypatch.setattr(lazy_signal, "BLOCK_BYTES", 1 << 20)
     dwi, folder = saved
@@ -65,7 +65,7 @@ def on_disk(saved, monkeypatch):
 def test_a_report_takes_a_fraction_of_the_scan_and_is_the_same(on_disk, saved):
     dwi, folder = saved
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(result_files, "_MAX_BYTES_IN_MEMORY", 1 << 30)
+        patch.setattr(stored_result, "_MAX_BYTES_IN_MEMORY", 1 << 30)
         patch.setattr(blocks, "MAX_BLOCK_VOXELS", 1 << 30)
         in_memory = ik.DWI(np.asarray(dwi.signal), BVALS, mask=dwi.mask)
         expected = ik.report.build(replace(ik.load_result(folder), dwi=in_memory)).html
