@@ -20,8 +20,8 @@ from benchmarks.image import read_image, write_image
 from benchmarks.process import ivimkit_command
 from ivimkit.io.zarr_maps import ZarrMaps
 
-_LARGE, _SMALL = (512, 512, 200), (256, 256, 40)
-_LIMIT_MB, _SHARE_OF_FIT = 2000, 0.75
+LARGE, SMALL = (512, 512, 200), (256, 256, 40)
+LIMIT_MB, _SHARE_OF_FIT = 2000, 0.75
 _MIN_SPEED, _MAX_REPORT_SECONDS = 0.8, 180
 _B40 = np.repeat([0, 10, 20, 40, 80, 150, 300, 500, 800, 1000], 4).astype(float)
 _HEADER = 352
@@ -41,45 +41,45 @@ def measure(settings: Settings) -> Findings:
     """Fit a scan that fits into memory both ways, and one that does not."""
     with TemporaryDirectory(prefix="ivimkit-large-", dir="/var/tmp") as folder:
         home = Path(folder)
-        small = _made(_SMALL, home / "small.nii", 0.5)
-        _run([*_fit(small, home / "warm")])
-        whole = min((_run(_fit(small, home / "whole")) for _ in range(3)), key=_cpu)
+        small = made_scan(SMALL, home / "small.nii", 0.5)
+        _run([*fit_words(small, home / "warm")])
+        whole = min((_run(fit_words(small, home / "whole")) for _ in range(3)), key=_cpu)
         few = ["--mem-mb", "350"]
-        slabs = min((_run(_fit(small, home / "slabs", *few)) for _ in range(3)), key=_cpu)
+        slabs = min((_run(fit_words(small, home / "slabs", *few)) for _ in range(3)), key=_cpu)
         _check_same(home / "whole", home / "slabs")
         zarr = [*few, "--format", "zarr"]
-        stored = min((_run(_fit(small, home / "zarr", *zarr)) for _ in range(3)), key=_cpu)
+        stored = min((_run(fit_words(small, home / "zarr", *zarr)) for _ in range(3)), key=_cpu)
         _check_store(home / "whole", home / "zarr")
         ratio = whole.cpu_seconds / slabs.cpu_seconds
         rows: list[list[Cell]] = [
-            [f"{_text(_SMALL)}, whole", *_cells(whole)],
-            [f"{_text(_SMALL)}, in slabs", *_cells(slabs)],
-            [f"{_text(_SMALL)}, in slabs, Zarr", *_cells(stored)],
+            [f"{shape_text(SMALL)}, whole", *_cells(whole)],
+            [f"{shape_text(SMALL)}, in slabs", *_cells(slabs)],
+            [f"{shape_text(SMALL)}, in slabs, Zarr", *_cells(stored)],
         ]
         peak, report = None, None
         if settings.full:
-            large = _made(_LARGE, home / "large.nii", 0.3)
-            options = ["--mem-mb", f"{_SHARE_OF_FIT * _LIMIT_MB:g}"]
-            run = _run(_fit(large, home / "large", *options), limit_mb=_LIMIT_MB)
+            large = made_scan(LARGE, home / "large.nii", 0.3)
+            options = ["--mem-mb", f"{_SHARE_OF_FIT * LIMIT_MB:g}"]
+            run = _run(fit_words(large, home / "large", *options), limit_mb=LIMIT_MB)
             _check_crop(large, home / "large")
-            rows.append([f"{_text(_LARGE)}, in slabs", *_cells(run)])
+            rows.append([f"{shape_text(LARGE)}, in slabs", *_cells(run)])
             store = [*options, "--format", "zarr"]
-            other = _run(_fit(large, home / "large_zarr", *store), limit_mb=_LIMIT_MB)
+            other = _run(fit_words(large, home / "large_zarr", *store), limit_mb=LIMIT_MB)
             _check_store(home / "large", home / "large_zarr")
-            rows.append([f"{_text(_LARGE)}, in slabs, Zarr", *_cells(other)])
+            rows.append([f"{shape_text(LARGE)}, in slabs, Zarr", *_cells(other)])
             peak = max(run.peak, other.peak) / 1e6
-            report = _run(_report(home / "large"), limit_mb=_LIMIT_MB)
+            report = _run(_report(home / "large"), limit_mb=LIMIT_MB)
             _check_page(home / "large" / "report.html")
-            rows.append([f"{_text(_LARGE)}, report", *_cells(report)])
+            rows.append([f"{shape_text(LARGE)}, report", *_cells(report)])
     return Findings(
         conditions={
             "data": "decays with noise in a box of 50 % (small) or 30 % (large) of both edges of "
             "each slice, 40 volumes of int16 as `.nii`, 10 distinct b-values; the rest of the "
             "file is sparse",
             "command": "`ivimkit fit --mask --no-figures --threads 2`, method varpro, with "
-            f"`--mem-mb 350` (small) and `--mem-mb {_SHARE_OF_FIT * _LIMIT_MB:g}` (large) for "
+            f"`--mem-mb 350` (small) and `--mem-mb {_SHARE_OF_FIT * LIMIT_MB:g}` (large) for "
             "slabs, and `--format zarr` for Zarr; then `ivimkit report` of the large one; all of "
-            f"the large one with a limit of the system (RLIMIT_DATA) of {_LIMIT_MB} MB",
+            f"the large one with a limit of the system (RLIMIT_DATA) of {LIMIT_MB} MB",
             "time": "CPU time of the process, its start, checksums and compression among it; best "
             "of three",
             "memory": "the most that was not a copy of a file on disk, which the system gives up "
@@ -107,24 +107,24 @@ def measure(settings: Settings) -> Findings:
                 ratio >= _MIN_SPEED,
             ),
             Target(
-                f"{_text(_LARGE)} × 40 in {_LIMIT_MB} MB",
+                f"{shape_text(LARGE)} × 40 in {LIMIT_MB} MB",
                 "not run" if peak is None else f"{peak:.0f} MB",
-                None if peak is None else peak <= _LIMIT_MB,
+                None if peak is None else peak <= LIMIT_MB,
             ),
             Target(
-                f"Its report in {_LIMIT_MB} MB, and {_MAX_REPORT_SECONDS} s of CPU time",
+                f"Its report in {LIMIT_MB} MB, and {_MAX_REPORT_SECONDS} s of CPU time",
                 "not run"
                 if report is None
                 else f"{report.peak / 1e6:.0f} MB, {report.cpu_seconds:.0f} s",
                 None
                 if report is None
-                else report.peak <= _LIMIT_MB * 1e6 and report.cpu_seconds <= _MAX_REPORT_SECONDS,
+                else report.peak <= LIMIT_MB * 1e6 and report.cpu_seconds <= _MAX_REPORT_SECONDS,
             ),
         ],
     )
 
 
-def _text(shape: tuple[int, ...]) -> str:
+def shape_text(shape: tuple[int, ...]) -> str:
     return " × ".join(map(str, shape))
 
 
@@ -136,7 +136,7 @@ def _cells(run: _Run) -> list[Cell]:
     return [run.cpu_seconds, run.seconds, run.peak / 1e6]
 
 
-def _made(shape: tuple[int, int, int], path: Path, share: float) -> Path:
+def made_scan(shape: tuple[int, int, int], path: Path, share: float) -> Path:
     """Write a sparse scan with a box of tissue in every slice, its b-values and its mask."""
     image = np.zeros((1, 1, 1, _B40.size), np.int16)
     write_image(path, image, np.diag([1.0, 1.0, 3.0, 1.0]))
@@ -156,7 +156,7 @@ def _made(shape: tuple[int, int, int], path: Path, share: float) -> Path:
     np.savetxt(path.with_suffix(".bval"), _B40[None], fmt="%g")
     mask = np.zeros(shape, np.uint8)
     mask[:nx, :ny] = 1
-    write_image(_mask_of(path), mask, np.diag([1.0, 1.0, 3.0, 1.0]))
+    write_image(mask_of(path), mask, np.diag([1.0, 1.0, 3.0, 1.0]))
     return path
 
 
@@ -170,12 +170,12 @@ def _decays(nx: int, ny: int) -> NDArray[np.int16]:
     return np.clip(np.rint(noisy), 1, None).astype(np.int16)
 
 
-def _mask_of(scan: Path) -> Path:
+def mask_of(scan: Path) -> Path:
     return scan.with_name(f"{scan.stem}_mask.nii.gz")
 
 
-def _fit(scan: Path, out: Path, *options: str) -> list[str]:
-    words = [*ivimkit_command(), "fit", str(scan), "--mask", str(_mask_of(scan)), "--no-figures"]
+def fit_words(scan: Path, out: Path, *options: str) -> list[str]:
+    words = [*ivimkit_command(), "fit", str(scan), "--mask", str(mask_of(scan)), "--no-figures"]
     words += ["--quiet", "--threads", "2", "--overwrite", "--scratch", str(scan.parent)]
     return [*words, *options, "--out", str(out)]
 

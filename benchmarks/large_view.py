@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.command import run_alone
 from benchmarks.figure import Cell, Column, Figure, Findings, Settings, Table, Target
 from benchmarks.image import read_image
-from benchmarks.large import _LARGE, _LIMIT_MB, _SMALL, _fit, _made, _mask_of, _text
+from benchmarks.large import LARGE, LIMIT_MB, SMALL, fit_words, made_scan, mask_of, shape_text
 from benchmarks.machine import usable_cores
 from benchmarks.process import run_command
 from benchmarks.viewer_page import DRAWN, check_voxel, clicks, page_of, served
@@ -133,21 +133,21 @@ def measure(settings: Settings) -> Findings:
     """Look at a usual scan and at a large one, in the same way."""
     load = os.getloadavg()[0]
     outcomes = {}
-    for shape, share in ((_SMALL, 0.5), (_LARGE, 0.3)):
-        print(f"large_view: {_text(shape)} ...", flush=True)
+    for shape, share in ((SMALL, 0.5), (LARGE, 0.3)):
+        print(f"large_view: {shape_text(shape)} ...", flush=True)
         with TemporaryDirectory(prefix="ivimkit-large-view-", dir="/var/tmp") as folder:
-            scan = _made(shape, Path(folder) / "scan.nii", share)
+            scan = made_scan(shape, Path(folder) / "scan.nii", share)
             maps = Path(folder) / "maps"
-            run_command(_fit(scan, maps, "--mem-mb", f"{0.75 * _LIMIT_MB:g}"))
-            outcomes[shape] = _look(maps, _mask_of(scan))
-    large = outcomes[_LARGE]
+            run_command(fit_words(scan, maps, "--mem-mb", f"{0.75 * LIMIT_MB:g}"))
+            outcomes[shape] = _look(maps, mask_of(scan))
+    large = outcomes[LARGE]
     tab, click = large.peaks["renderer"], float(np.median(large.clicks))
     server = large.peaks["server"]
     return Findings(
         conditions={
             "data": "those of the fit in slabs: 40 volumes of int16, 4 or 0.2 GB as `.nii`; every "
             "voxel of the smaller one is drawn, one of each 3 × 3 × 1 of the larger one",
-            "command": f"`ivimkit view` with a limit of the system (RLIMIT_DATA) of {_LIMIT_MB} "
+            "command": f"`ivimkit view` with a limit of the system (RLIMIT_DATA) of {LIMIT_MB} "
             "MB; server and browser on the same cores",
             "browser": "headless Chromium, WebGL in software, 1280 × 800 pixels",
             "start": "from the command to its address, checksum of the scan included",
@@ -168,12 +168,12 @@ def measure(settings: Settings) -> Findings:
         tables=[
             Table(
                 f"Two scans, {len(usable_cores())} cores",
-                [Column("what"), *(Column(_text(shape), "{:.3g}") for shape in outcomes)],
+                [Column("what"), *(Column(shape_text(shape), "{:.3g}") for shape in outcomes)],
                 _rows(list(outcomes.values())),
             )
         ],
         targets=[
-            Target(f"Server in {_LIMIT_MB} MB", f"{server:.0f} MB", server <= _LIMIT_MB),
+            Target(f"Server in {LIMIT_MB} MB", f"{server:.0f} MB", server <= LIMIT_MB),
             Target(f"Tab in {_TAB_MB} MB", f"{tab:.0f} MB", tab <= _TAB_MB),
             Target(
                 f"First picture within {_FIRST:g} s",
@@ -244,7 +244,7 @@ def _look(maps: Path, mask: Path) -> _Outcome:
 
 
 def _keep_limit() -> None:
-    resource.setrlimit(resource.RLIMIT_DATA, (_LIMIT_MB * 1_000_000,) * 2)
+    resource.setrlimit(resource.RLIMIT_DATA, (LIMIT_MB * 1_000_000,) * 2)
 
 
 def _shown(page: Any, what: str, key: str) -> float:

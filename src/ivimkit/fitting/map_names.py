@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError
 
-__all__ = ["MapsByName", "StoredMaps"]
+__all__ = ["MapsByName", "MapsOver", "StoredMaps"]
 
 V = TypeVar("V")
 
@@ -26,7 +26,29 @@ class MapsByName(Mapping[str, V]):
         return self[name]
 
 
-class StoredMaps(MapsByName[NDArray[Any]]):
+class MapsOver(MapsByName[NDArray[Any]]):
+    """Maps that are each made, when it is asked for, from what has the same name.
+
+    Parameters
+    ----------
+    stored : mapping of str to object
+        What they are made from.
+    """
+
+    def __init__(self, stored: Mapping[str, Any]) -> None:
+        self._stored = stored
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._stored
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stored)
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+
+class StoredMaps(MapsOver):
     """Maps that are made from an array for each, in whatever form it is stored.
 
     Parameters
@@ -36,7 +58,7 @@ class StoredMaps(MapsByName[NDArray[Any]]):
     """
 
     def __init__(self, stored: Mapping[str, Any]) -> None:
-        self._stored = dict(stored)
+        super().__init__(dict(stored))
 
     def at(self, voxel: tuple[int, ...]) -> dict[str, float]:
         """Return the value of each map at one voxel."""
@@ -55,12 +77,3 @@ class StoredMaps(MapsByName[NDArray[Any]]):
     def part(self, name: str, box: tuple[Any, ...]) -> NDArray[Any]:
         """Return a map inside a box, see `ivimkit.scan.blocks.Box`."""
         return np.asarray(self[name][box])
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._stored
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._stored)
-
-    def __len__(self) -> int:
-        return len(self._stored)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.fitting.map_names import MapsByName, StoredMaps
+from ivimkit.fitting.map_names import MapsOver, StoredMaps
 from ivimkit.scan.blocks import Box
 
 __all__ = ["MapsWithin"]
 
 
-class MapsWithin(MapsByName[NDArray[Any]]):
+class MapsWithin(MapsOver):
     """The maps inside a box; each is looked up when it is asked for.
 
     Parameters
@@ -26,18 +26,10 @@ class MapsWithin(MapsByName[NDArray[Any]]):
     """
 
     def __init__(self, maps: Mapping[str, NDArray[Any]], box: Box) -> None:
-        self._maps, self._box = maps, box
+        super().__init__(maps)
+        self._box = box
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        if isinstance(self._maps, StoredMaps):
-            return self._maps.part(name, self._box)
-        return np.asarray(self._maps[name][self._box])
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._maps
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._maps)
-
-    def __len__(self) -> int:
-        return len(self._maps)
+        if isinstance(self._stored, StoredMaps):
+            return self._stored.part(name, self._box)
+        return np.asarray(self._stored[name][self._box])

@@ -20,7 +20,7 @@ from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.map_names import MapsByName, StoredMaps
 from ivimkit.fitting.maps_within import MapsWithin
-from ivimkit.fitting.result_forms import dataset_of, form_of, frame_of
+from ivimkit.fitting.result_forms import DatasetForm, dataset_of, form_of, frame_of
 from ivimkit.fitting.result_text import lines_of_maps, lines_of_regions
 from ivimkit.fitting.screening import Screening
 from ivimkit.fitting.settings import FitSettings
@@ -326,7 +326,11 @@ class FitResult:
         >>> dataset = result.to_xarray()  # doctest: +SKIP
         >>> dataset["D"].sel(z=0).plot()  # doctest: +SKIP
         """
-        form = form_of(
+        return dataset_of(self.maps, self.status, self.dataset_form())
+
+    def dataset_form(self) -> DatasetForm:
+        """Return what a data set of the maps says of them, without their values."""
+        return form_of(
             list(self.maps),
             self.status,
             self.settings,
@@ -334,7 +338,6 @@ class FitResult:
             versions=self.provenance.versions,
             bvals=self.provenance.bvals,
         )
-        return dataset_of(self.maps, self.status, form)
 
     def to_dataframe(self, labels: Labels | ArrayLike | None = None) -> pd.DataFrame:
         """Return a table of pandas with one row per voxel of the mask.
@@ -487,9 +490,13 @@ class FitResult:
         >>> int(result.fitted_voxels().sum()) == result.codes.fitted.total
         True
         """
+        return self._marked(lambda part: (part.status & WITHOUT_FIT) == 0)
+
+    def _marked(self, pick: Callable[[FitResult], NDArray[np.bool_]]) -> NDArray[np.bool_]:
+        """Return the voxels that are picked, block by block, shape (...)."""
         found = np.zeros_like(self.status, dtype=bool)
-        for box in boxes_of(self.status):
-            found[box] = (self.status[box] & WITHOUT_FIT) == 0
+        for box, part in self.blocks():
+            found[box] = pick(part)
         return found
 
     @property
@@ -758,10 +765,7 @@ class FitResult:
         ndarray of bool, shape (...)
             Whether or not it has a value there.
         """
-        found = np.zeros_like(self.status, dtype=bool)
-        for box, part in self.blocks():
-            found[box] = part._doubtful(name)
-        return found
+        return self._marked(lambda part: part._doubtful(name))
 
     def uncertain(self, name: str) -> NDArray[np.bool_]:
         """Return the voxels whose posterior allows that a map is more than 50 % off.

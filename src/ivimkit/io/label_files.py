@@ -24,7 +24,7 @@ from ivimkit.io.remote_copies import at_hand, local_path
 from ivimkit.io.scan_files import AnyPath, open_volume
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
-from ivimkit.scan.labels import Labels
+from ivimkit.scan.labels import Labels, numbers_in
 
 __all__ = ["LabelImage", "load_labels", "open_labels", "placed_labels"]
 
@@ -104,7 +104,7 @@ def load_labels(
             )
         return _from_masks(paths, grid)
     image = open_labels(paths[0])
-    array, present = placed_labels(image, grid), np.unique(image.array[image.array != 0]).tolist()
+    array, present = placed_labels(image, grid), numbers_in(image.array)
     if known is not None and not set(known).intersection(present):
         raise OptionError(
             f"the names are of regions {_listed(known)}; expected some of {_listed(present)}, "
@@ -146,14 +146,14 @@ def _from_masks(paths: Sequence[Path], grid: Grid) -> Labels:
     shared = []
     for number, path in enumerate(paths, start=1):
         image = open_labels(path)
-        numbers = np.unique(image.array[image.array != 0])
-        if numbers.size > 1:
+        numbers = numbers_in(image.array)
+        if len(numbers) > 1:
             raise OptionError(
-                f"{path} has the numbers {_listed(numbers.tolist())}; expected masks with one "
+                f"{path} has the numbers {_listed(numbers)}; expected masks with one "
                 "number other than 0 where several files are given. Give a label image on its own"
             )
         if image.names is not None:
-            names[number] = image.names[int(numbers[0])]
+            names[number] = image.names[numbers[0]]
         inside = placed_labels(image, grid) != 0
         free = inside & (merged == 0)
         if not free.any():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-__all__ = ["Box", "boxes_of", "chunk_of"]
+__all__ = ["Box", "chunk_boxes", "chunk_of"]
 
 Box = tuple[slice, ...]
 
@@ -29,13 +29,13 @@ def chunk_of(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(chunk)
 
 
-def boxes_of(shape: tuple[int, ...]) -> Iterator[Box]:
+def chunk_boxes(shape: tuple[int, ...]) -> Iterator[Box]:
     """Yield the boxes of voxels of the chunks, in Fortran order.
 
     Examples
     --------
-    >>> from ivimkit.io.map_chunks import boxes_of
-    >>> list(boxes_of((512, 512, 3)))[1]
+    >>> from ivimkit.io.map_chunks import chunk_boxes
+    >>> list(chunk_boxes((512, 512, 3)))[1]
     (slice(0, 512, None), slice(0, 512, None), slice(2, 3, None))
     """
     steps = chunk_of(shape)

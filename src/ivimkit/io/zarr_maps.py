@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ivimkit.errors import FileFormatError
 from ivimkit.fitting.map_names import StoredMaps
 from ivimkit.fitting.result_forms import STATUS
-from ivimkit.io.map_chunks import Box, boxes_of
+from ivimkit.io.map_chunks import Box, chunk_boxes
 from ivimkit.io.untrusted_files import untrusted
 from ivimkit.io.zarr_writing import HEADER, require_zarr
 from ivimkit.writing import ScratchArray, check_scratch
@@ -143,12 +143,12 @@ class MapStore:
         read = partial(self._flags, most=np.iinfo(dtype).max) if name == STATUS else self._read
         if scratch is None:
             whole = np.empty(self._shape, dtype, order="F")
-            for box in boxes_of(self._shape):
+            for box in chunk_boxes(self._shape):
                 whole[box] = read(name, box)
             return whole
         check_scratch(scratch, math.prod(self._shape) * np.dtype(dtype).itemsize)
         stored = ScratchArray(self._shape, dtype, "F", scratch)
-        for box in boxes_of(self._shape):
+        for box in chunk_boxes(self._shape):
             stored.append(read(name, box).ravel(order="F"))
         return stored.finished()
 
@@ -170,7 +170,7 @@ class MapStore:
         if tuple(array.shape) != self._shape:
             raise FileFormatError(
                 f"{self._path / name} has shape {tuple(array.shape)}; expected {self._shape}, as "
-                "the record of the fit says. Fit again"
+                "fit.json says. Fit again"
             )
         dtype = np.dtype(array.dtype)
         if not (dtype.kind in "iu" if name == STATUS else dtype == np.float32):

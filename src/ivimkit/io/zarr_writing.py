@@ -15,8 +15,8 @@ from numpy.typing import DTypeLike, NDArray
 from ivimkit.errors import OptionError
 from ivimkit.fitting.map_names import StoredMaps
 from ivimkit.fitting.result import FitResult
-from ivimkit.fitting.result_forms import STATUS, form_of
-from ivimkit.io.map_chunks import Box, boxes_of, chunk_of
+from ivimkit.fitting.result_forms import STATUS
+from ivimkit.io.map_chunks import Box, chunk_boxes, chunk_of
 from ivimkit.scan.nifti_image import as_float32, nifti_image
 
 __all__ = ["HEADER", "require_zarr", "write_map_store"]
@@ -55,14 +55,7 @@ def write_map_store(result: FitResult, path: Path) -> None:
     require_zarr()
     import zarr
 
-    form = form_of(
-        list(result.maps),
-        result.status,
-        result.settings,
-        result.geometry,
-        versions=result.provenance.versions,
-        bvals=result.provenance.bvals,
-    )
+    form = result.dataset_form()
     group = zarr.create_group(
         str(path),
         zarr_format=3,
@@ -74,7 +67,7 @@ def write_map_store(result: FitResult, path: Path) -> None:
         name: _made(group, name, result.shape, _type_of(name, result), about, form.axes)
         for name, about in form.variables.items()
     }
-    for box in boxes_of(result.shape):
+    for box in chunk_boxes(result.shape):
         for name, values in _part(result, box).items():
             arrays[name][box] = values
     with warnings.catch_warnings():

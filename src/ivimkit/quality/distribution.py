@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.quality.table_rows import finite, mean_sd
+from ivimkit.quality.table_rows import mean_sd
+from ivimkit.scan.blocks import finite
 
 __all__ = ["ENTROPY_BINS", "centre_and_spread", "distribution", "entropy", "shape_of"]
 

@@ -16,7 +16,8 @@ from ivimkit.quality.central_values import Estimate, of_mean_signal, of_voxels
 from ivimkit.quality.contrast_verdict import Evidence, Verdict, judge
 from ivimkit.quality.effect_size import Effect, effect
 from ivimkit.quality.region_fit import roi_fit
-from ivimkit.quality.table_rows import finite, labels_like, map_names, mean_sd, table_of
+from ivimkit.quality.table_rows import labels_like, map_names, mean_sd, table_of
+from ivimkit.scan.blocks import finite
 from ivimkit.scan.labels import Labels
 
 if TYPE_CHECKING:

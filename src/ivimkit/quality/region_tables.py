@@ -16,7 +16,8 @@ from ivimkit.fitting.result import FitResult
 from ivimkit.quality.distribution import distribution
 from ivimkit.quality.region_extent import diameter_mm, volume_ml
 from ivimkit.quality.region_fit import roi_fit
-from ivimkit.quality.table_rows import finite, labelled, map_names, table_of
+from ivimkit.quality.table_rows import labelled, map_names, table_of
+from ivimkit.scan.blocks import finite
 from ivimkit.scan.labels import Labels
 from ivimkit.status import count
 

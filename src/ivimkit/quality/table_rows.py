@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError, ShapeError
-from ivimkit.scan.blocks import finite
 from ivimkit.scan.labels import Labels
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "each_region",
-    "finite",
     "labelled",
     "labels_like",
     "map_names",

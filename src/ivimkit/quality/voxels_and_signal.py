@@ -11,8 +11,9 @@ from ivimkit.extend.derived_maps import describe
 from ivimkit.fitting.result import FitResult
 from ivimkit.quality.central_values import difference_of, of_mean_signal, of_voxels
 from ivimkit.quality.region_fit import roi_fit
-from ivimkit.quality.table_rows import finite, labelled
+from ivimkit.quality.table_rows import labelled
 from ivimkit.rounding import in_unit, shown_unit
+from ivimkit.scan.blocks import finite
 from ivimkit.scan.labels import Labels
 
 __all__ = ["MIN_DISAGREEMENT", "Disagreement", "disagreements"]

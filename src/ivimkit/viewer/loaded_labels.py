@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit import io
+from ivimkit.scan.labels import numbers_in
 from ivimkit.viewer.study import Study
 from ivimkit.viewer.study_images import given_labels, shown_labels, smallest
 from ivimkit.viewer.user_mask import placed_mask
@@ -63,7 +64,7 @@ class LoadedLabels:
     def _of(cls, study: Study, labels: NDArray[np.integer[Any]], note: str = "") -> LoadedLabels:
         whole, geometry = smallest(labels), study.geometry
         shown = io.image_bytes(shown_labels(study, whole), study.shown.geometry(geometry))
-        numbers = tuple(n for n in np.unique(whole).tolist() if n)
+        numbers = tuple(numbers_in(whole))
         # They go into a header: of those that cannot be drawn, one is enough to say so.
         strange = tuple(n for n in numbers if not 0 < n <= MAX_LABEL)[:1]
         return cls(shown + zipped(io.image_bytes(whole, geometry)), strange or numbers, note)

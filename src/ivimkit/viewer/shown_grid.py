@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit.scan.blocks import boxes
 from ivimkit.scan.geometry import Geometry
 
-__all__ = ["MAX_THINNED_VOXELS", "MAX_WHOLE_VOXELS", "Box", "ShownGrid", "is_large", "slabs"]
+__all__ = ["MAX_THINNED_VOXELS", "MAX_WHOLE_VOXELS", "Box", "ShownGrid", "is_large"]
 
 MAX_WHOLE_VOXELS = 1 << 24
 """Voxels of a scan up to which the page has all of them: 67 MB per map, as float32."""
 
 MAX_THINNED_VOXELS = 1 << 23
 """Voxels of an image of a larger scan: fewer, so that a browser draws it in a few seconds."""
-
-_SLAB_VOXELS = 1 << 21
-"""Voxels of the whole grid that are looked at at a time."""
 
 # Voxels whose sides differ by less are equally fine along both.
 _SAME_SIDE = 1.01
@@ -115,11 +113,11 @@ class ShownGrid:
         tuple of Box
             Where they are in an image that is shown, and in the whole grid.
         """
-        for slab in slabs(self.shape[:n_axes]):
+        for slab in boxes(self.shape[:n_axes]):
             yield (
                 slab,
                 tuple(
-                    slice((part.start or 0) * step, part.stop and part.stop * step, step)
+                    slice(part.start * step, part.stop * step, step)
                     for part, step in zip(slab, self.stride, strict=False)
                 ),
             )
@@ -162,23 +160,3 @@ class ShownGrid:
 def _blocks(whole: Sequence[int], stride: Sequence[int]) -> tuple[int, int, int]:
     x, y, z = (-(-n // step) for n, step in zip(whole, stride, strict=True))
     return x, y, z
-
-
-def slabs(shape: tuple[int, ...]) -> Iterator[Box]:
-    """Go through an array part by part, along its last axis.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Its shape.
-
-    Yields
-    ------
-    tuple of slice
-    """
-    if not shape:
-        yield ()
-        return
-    step = max(1, _SLAB_VOXELS // max(1, math.prod(shape[:-1])))
-    for start in range(0, shape[-1], step):
-        yield (*(slice(None),) * (len(shape) - 1), slice(start, min(shape[-1], start + step)))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.fitting.map_names import MapsByName
+from ivimkit.fitting.map_names import MapsOver
+from ivimkit.fitting.maps_within import MapsWithin
 from ivimkit.fitting.result import FitResult, VoxelMaps
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
@@ -156,35 +157,14 @@ class FittedVoxels:
         return flat.reshape(self.shape, order=self.order)
 
 
-class _Part(MapsByName[NDArray[Any]]):
-    """A part of maps, each read when it is looked at: together they may need too much room."""
-
-    def __init__(self, maps: Mapping[str, NDArray[Any]]) -> None:
-        self._maps = maps
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._maps
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._maps)
-
-    def __len__(self) -> int:
-        return len(self._maps)
-
-
-class _MapsInside(_Part):
-    """Those in a box."""
-
-    def __init__(self, maps: Mapping[str, NDArray[Any]], box: Box) -> None:
-        super().__init__(maps)
-        self._box = box
+class _MapsInside(MapsWithin):
+    """Those in a box, as float64: a view where a map is, and in memory."""
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
-        # A view where the map is float64, and in memory.
-        return np.asarray(self._maps[name][self._box], dtype=np.float64)
+        return super().__getitem__(name).astype(np.float64, copy=False)
 
 
-class _MapsAt(_Part):
+class _MapsAt(MapsOver):
     """Those at some voxels, in one row."""
 
     def __init__(
@@ -194,7 +174,7 @@ class _MapsAt(_Part):
         self._places, self._order = places, order
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
-        flat: NDArray[np.float64] = self._maps[name].ravel(order=self._order)
+        flat: NDArray[np.float64] = self._stored[name].ravel(order=self._order)
         return flat[self._places]
 
 

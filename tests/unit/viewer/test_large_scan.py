@@ -62,7 +62,7 @@ def large_client(open_client, large, labels):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shown_grid, "MAX_WHOLE_VOXELS", 300)
         patch.setattr(shown_grid, "MAX_THINNED_VOXELS", 300)
-        patch.setattr(shown_grid, "_SLAB_VOXELS", 120)
+        patch.setattr("ivimkit.scan.blocks.MAX_BLOCK_VOXELS", 120)
         patch.setattr(lazy_box, "_MAX_BYTES_BETWEEN", 1)
         patch.setattr(voxel_box, "_BYTES_READ", 1)
         patch.setattr(lazy_signal, "BLOCK_BYTES", 1)
