@@ -5,15 +5,20 @@ import gc
 import io
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import typer.testing
 from hypothesis import settings
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ivimkit.simulate.anatomy import Anatomy, Grid
 from slow_files import (  # noqa: F401 - hooks of pytest.
     pytest_addoption,
     pytest_ignore_collect,
@@ -67,6 +72,24 @@ def _compiled_here() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _anatomy_painted_once() -> Iterator[None]:
+    """Keep the tissues of phantoms of one shape: painting them takes longer than all else."""
+    scene = import_module("ivimkit.simulate.scene")
+    paint, painted = scene.tissue_fractions, {}
+
+    def fractions(anatomy: Anatomy, grid: Grid, k: int, *, parts: int) -> np.ndarray:
+        key = (id(anatomy), grid, k, parts)
+        if key not in painted:
+            # The anatomy is kept, too, so that no other one gets its identity.
+            painted[key] = anatomy, paint(anatomy, grid, k, parts=parts)
+        return painted[key][1].copy()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scene, "tissue_fractions", fractions)
+        yield
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """Root of the checkout: pyproject.toml, docs, src."""
@@ -79,19 +102,53 @@ def _blank() -> dict[str, bytes]:
     return {"png": target.getvalue(), "svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>'}
 
 
-@pytest.fixture
-def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+@dataclass
+class Pictures:
+    """Whether figures are drawn when they are saved."""
+
+    drawn: bool = False
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Draw them for a while."""
+        before, self.drawn = self.drawn, True
+        try:
+            yield
+        finally:
+            self.drawn = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pictures() -> Iterator[Pictures]:
     """Save figures as one pixel: they are made as ever, but drawing takes longer than a fit.
 
-    For tests of what surrounds a picture; those in tests/unit/figures look at pictures.
+    For tests of what surrounds a picture; those in tests/unit/figures look at pictures, and so do
+    tests that are marked `drawn`.
     """
-    blank = _blank()
+    state, blank, draw = Pictures(), _blank(), Figure.savefig
 
-    def save(figure: Figure, target: str | Path | io.BytesIO, **options: object) -> None:
+    def save(figure: Figure, target: str | Path | io.BytesIO, **options: Any) -> None:
         kind = str(options.get("format") or Path(str(target)).suffix[1:])
-        if isinstance(target, io.BytesIO):
+        if state.drawn:
+            draw(figure, target, **options)
+        elif isinstance(target, io.BytesIO):
             target.write(blank[kind])
         else:
             Path(target).write_bytes(blank.get(kind, b"%PDF-1.4"))
 
-    monkeypatch.setattr(Figure, "savefig", save)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", save)
+        yield state
+
+
+@pytest.fixture
+def drawn_pictures(pictures: Pictures) -> Iterator[None]:
+    """Draw figures as long as the test runs."""
+    with pictures.drawing():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _looks_at_pictures(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("drawn"):
+        request.getfixturevalue("drawn_pictures")

@@ -14,6 +14,8 @@ from benchmarks.record import write
 
 Record = dict[str, Any]
 
+pytestmark = pytest.mark.drawn
+
 
 def pixels(chart: dict[str, Any], path: Path) -> np.ndarray:
     draw_chart(chart, path)

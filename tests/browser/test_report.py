@@ -37,13 +37,14 @@ CONTRAST = """
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory):
+def report(pictures, tmp_path_factory):
     """A page with everything on it, as a file."""
     made = ik.simulate.phantom(shape=(32, 24, 2), bvals=[0, 0, 10, 20, 50, 100, 200, 400, 800])
     result = ik.fit(made.dwi.with_mask(made.labels > 0), uncertainty="curvature")
     labels = ik.Labels(made.labels, {**made.label_names, 3: "<script>alert(1)</script>"})
     found = ik.report.build(result, labels=labels, lesion="lesion", reference="liver")
-    return found.write(tmp_path_factory.mktemp("page") / "report.html")
+    with pictures.drawing():
+        return found.write(tmp_path_factory.mktemp("page") / "report.html")
 
 
 @pytest.fixture(scope="module")

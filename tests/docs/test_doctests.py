@@ -22,8 +22,8 @@ MODULES = [
 def test_examples(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    if not name.startswith("ivimkit.figures"):
-        request.getfixturevalue("blank_pictures")
+    if name.startswith("ivimkit.figures"):
+        request.getfixturevalue("drawn_pictures")
     monkeypatch.chdir(tmp_path)
     report: list[str] = []
     runner = doctest.DocTestRunner()

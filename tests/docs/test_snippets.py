@@ -102,8 +102,8 @@ def test_snippets_run(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> None:
-    if page.name not in DRAWN:
-        request.getfixturevalue("blank_pictures")
+    if page.name in DRAWN:
+        request.getfixturevalue("drawn_pictures")
     home = tmp_path / "home"
     shutil.copytree(scan, home)
     monkeypatch.chdir(home)

@@ -34,6 +34,7 @@ def test_the_text_has_the_numbers_and_what_they_are():
     assert "±" not in repr(ik.fit_curve(SIGNAL, B, uncertainty=None))
 
 
+@pytest.mark.drawn
 def test_the_plot_shows_itself_in_a_notebook():
     figure = ik.fit_curve(SIGNAL, B, uncertainty=None).plot()
     assert figure._repr_png_()[:4] == b"\x89PNG"

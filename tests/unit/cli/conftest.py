@@ -19,13 +19,6 @@ def _plain_terminal(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(autouse=True)
-def _quick_pictures(request):
-    """Leave pictures blank, except for tests that look at them, which are marked `drawn`."""
-    if not request.node.get_closest_marker("drawn"):
-        request.getfixturevalue("blank_pictures")
-
-
 @pytest.fixture
 def run():
     """Return a function that runs a command in this process and checks its exit code."""

@@ -8,6 +8,11 @@ from ivimkit.scan.dwi import DWI
 from made_results import biexp_maps, made_result
 
 
+@pytest.fixture(autouse=True)
+def _looks_at_pictures(drawn_pictures):
+    """All of them do."""
+
+
 @pytest.fixture
 def affine():
     """Columns run to the patient's left, voxels are 2 x 2 x 5 mm."""

@@ -85,7 +85,6 @@ def test_another_model_is_refused(loaded):
         back.predict([0], model=ik.models.get("monoexp"))
 
 
-@pytest.mark.usefixtures("blank_pictures")
 def test_report_and_tables_do_without(loaded, made):
     back = loaded[0]
     labels = ik.Labels(made.labels, made.label_names)
@@ -113,7 +112,6 @@ def test_the_viewer_shows_what_was_measured(loaded):
         refit_voxel(study, {"voxel": [8, 6, 0]})
 
 
-@pytest.mark.usefixtures("blank_pictures")
 def test_figures_say_that_there_are_no_curves(loaded, tmp_path, made):
     ik.io.save_scan(made.dwi, tmp_path / "dwi.nii.gz")
     voxel = ("--voxel", "8,6,0", "--scan", tmp_path / "dwi.nii.gz")
