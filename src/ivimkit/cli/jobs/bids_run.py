@@ -12,7 +12,6 @@ from pathlib import Path
 import typer
 
 from ivimkit import cohort
-from ivimkit.cli.error_guard import command_line
 from ivimkit.cli.options.assignments import number, number_list, parse_assignments, words
 from ivimkit.cli.options.bids_options import BidsDataset, BidsMachine, BidsOutput
 from ivimkit.cli.options.fit_setup import FitSetup
@@ -20,6 +19,8 @@ from ivimkit.cli.options.model_file import is_model_file
 from ivimkit.cli.options.output_folders import check_writable
 from ivimkit.cli.options.scan_input import ScanInput
 from ivimkit.cli.process.exit_codes import DONE, FAULT
+from ivimkit.cli.process.run_log import begin_log
+from ivimkit.cli.process.typed_line import command_line
 from ivimkit.cli.screen.bids_tables import found_table
 from ivimkit.cli.screen.terminal import Screen, say_error
 from ivimkit.cohort.ledger import DONE as FITTED
@@ -99,6 +100,7 @@ class BidsRun:
 
     def _run(self, planned: cohort.Plan) -> cohort.CohortRun:
         """Fit the scans, on this machine or on a cluster."""
+        begin_log()
         run = partial(
             cohort.run,
             stop_on_first_crash=self.machine.stop_on_first_crash,

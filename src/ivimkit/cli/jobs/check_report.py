@@ -22,6 +22,7 @@ from ivimkit.cli.jobs.check_motion import motion_finding, motion_table
 from ivimkit.cli.options.fit_setup import FitSetup
 from ivimkit.cli.options.scan_input import ScanInput, first_files
 from ivimkit.cli.process.exit_codes import DONE, WRONG_INPUT, worst
+from ivimkit.cli.process.run_log import begin_log
 from ivimkit.cli.screen.check_tables import (
     coverage_table,
     noise_note,
@@ -101,6 +102,7 @@ class CheckReport:
         # With --strict, too, a scan is described before it is refused.
         scan_input = replace(self.scan, strict=False)
         reading = scan_input.each(first_files(inputs), self.screen)
+        begin_log()
         with self.screen.warnings_shown():
             for number, scan in enumerate(inputs):
                 if number:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from rich.text import Text
 
 from ivimkit import io, organs, quality, report
-from ivimkit.cli.error_guard import command_line
 from ivimkit.cli.jobs.plot_files import (
     FIGURES,
     Drawing,
@@ -23,6 +22,8 @@ from ivimkit.cli.jobs.plot_files import (
     write_figures,
 )
 from ivimkit.cli.jobs.simulate_files import PhantomFiles
+from ivimkit.cli.process.run_log import begin_log
+from ivimkit.cli.process.typed_line import command_line
 from ivimkit.cli.screen.demo_tables import error_tables, lesion_table
 from ivimkit.cli.screen.fit_tables import timing
 from ivimkit.cli.screen.progress import progress_shown
@@ -91,6 +92,7 @@ class DemoRun:
             Whether a folder that is not from a demo may be written to.
         """
         self._claim(overwrite)
+        begin_log()
         made = self.phantom.write(self.folder / "phantom", overwrite=True)
         dwi = io.load(
             self.folder / "phantom" / "dwi.nii.gz",

@@ -14,6 +14,7 @@ from rich.text import Text
 from ivimkit import io
 from ivimkit.cli.options.design_input import DesignInput
 from ivimkit.cli.options.output_folders import check_writable
+from ivimkit.cli.process.run_log import begin_log
 from ivimkit.cli.screen.design_tables import (
     comparison_table,
     design_summary,
@@ -68,6 +69,7 @@ class DesignRun:
         if out is not None:
             check_writable(out)
             io.check_design(out, overwrite=overwrite)
+        begin_log()
         with self.screen.warnings_shown():
             others = request.protocols()
             plan = request.designed()

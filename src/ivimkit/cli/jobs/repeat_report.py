@@ -16,6 +16,7 @@ from ivimkit.cli.options.model_file import ModelFile
 from ivimkit.cli.options.output_folders import check_writable
 from ivimkit.cli.options.repeat_input import RepeatInput
 from ivimkit.cli.options.repeat_options import RepeatOptions
+from ivimkit.cli.process.run_log import begin_log
 from ivimkit.cli.screen.repeat_tables import change_table, repeat_table
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import OptionError
@@ -52,6 +53,7 @@ class RepeatReport:
         source = RepeatInput(
             self.options, maps, None if model is None else ModelFile(model, self.screen)
         )
+        begin_log()
         with self.screen.warnings_shown():
             values = source.values(scans)
             table = self._table(values, maps)

@@ -20,6 +20,7 @@ from ivimkit.cli.options.output_folders import check_writable
 from ivimkit.cli.options.result_input import with_scan
 from ivimkit.cli.options.result_options import FittedFiles
 from ivimkit.cli.options.roi_options import RoiOptions
+from ivimkit.cli.process.run_log import begin_log
 from ivimkit.cli.screen.roi_tables import (
     comparison_table,
     mean_fit_lines,
@@ -73,6 +74,7 @@ class RegionReport:
         self._check()
         file = ModelFile(self.files.model, self.screen)
         missing = "no fit of the mean signals"
+        begin_log()
         with self.screen.warnings_shown():
             [result] = file.load([folder], missing if self.regions.mean_fit else "")
             # Without the equation there is no fit, and so no need for the scan.

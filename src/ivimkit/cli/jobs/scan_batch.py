@@ -12,11 +12,13 @@ from typing import ClassVar
 import typer
 from rich.text import Text
 
-from ivimkit.cli.error_guard import command_line, exit_code_of
+from ivimkit.cli.error_guard import exit_code_of
 from ivimkit.cli.options.output_folders import check_writable, output_folders
 from ivimkit.cli.options.scan_input import ScanInput, first_files, weight_list
 from ivimkit.cli.process.address_copies import named_by_address
 from ivimkit.cli.process.exit_codes import DONE, worst
+from ivimkit.cli.process.run_log import begin_log
+from ivimkit.cli.process.typed_line import command_line
 from ivimkit.cli.screen.terminal import Screen, say_error
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.fitting.settings import ScanReading
@@ -140,6 +142,7 @@ class ScanBatch(ABC):
                 check_writable(folder / FIGURES)
             self.check_output(folder)
         codes = []
+        begin_log()
         with self.screen.warnings_shown():
             for files, folder, reading, job in zip(inputs, folders, inside, jobs, strict=True):
                 if len(inputs) > 1:
