@@ -11,6 +11,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from ivimkit import io, quality
+from ivimkit.cli.answers.json_answer import rows_of
+from ivimkit.cli.answers.table_answers import RepeatAnswer
 from ivimkit.cli.options.assignments import words
 from ivimkit.cli.options.model_file import ModelFile
 from ivimkit.cli.options.output_folders import check_writable
@@ -57,10 +59,16 @@ class RepeatReport:
         with self.screen.warnings_shown():
             values = source.values(scans)
             table = self._table(values, maps)
-            tables = {"repeatability" if self.options.change is None else "change": table}
+            kind = "repeatability" if self.options.change is None else "change"
+            tables = {kind: table}
             # All that can fail comes before anything is written.
             figures = self._drawn(values, table)
             files = self._write({**tables, "values": values}, figures)
+        if self.screen.json:
+            units = {str(row["map"]): str(row.get("unit") or "") for row in rows_of(values)}
+            rows = {kind: rows_of(table)}
+            self.screen.answer(RepeatAnswer(units=units, values=rows_of(values), **rows))
+            return
         shown = self._repeatability(table) if self.options.change is None else self._changes(table)
         self.screen.show(*shown, *map(str, files))
 
