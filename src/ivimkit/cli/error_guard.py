@@ -25,7 +25,7 @@ from ivimkit.cli.process.interruption import (
 from ivimkit.cli.process.output_end import drop_output, flush_output, place_of_output
 from ivimkit.cli.process.run_log import end_log, log
 from ivimkit.cli.process.typed_line import remember_typed
-from ivimkit.cli.screen.plain_help import without_types
+from ivimkit.cli.screen.plain_help import one_name_each, without_types
 from ivimkit.errors import InputError, OptionError
 
 __all__ = [
@@ -49,15 +49,14 @@ class GuardedCommand(TyperCommand):
     Each of its flags can be taken back: ``--no-robust`` of ``--robust``, for what a file says.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        without_types(self.params)
+    def get_params(self, ctx: Any) -> Any:
+        """Return all parameters, --help and those of completion among them."""
+        return without_types(super().get_params(ctx))
 
-    def get_help_option(self, ctx: Any) -> Any:
-        """Return the option --help; a flag has no type."""
-        option = super().get_help_option(ctx)
-        without_types([option])
-        return option
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help."""
+        with one_name_each(self.params):
+            super().format_help(ctx, formatter)
 
     def prepare(self, ctx: Any, given: Mapping[str, Any]) -> None:
         """Find defaults of this call, before its options are read; here there are none.
@@ -119,15 +118,9 @@ class GuardedCommand(TyperCommand):
 class PlainGroup(TyperGroup):
     """A group of commands; the help shows no types of flags and arguments."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        without_types(self.params)
-
-    def get_help_option(self, ctx: Any) -> Any:
-        """Return the option --help; a flag has no type."""
-        option = super().get_help_option(ctx)
-        without_types([option])
-        return option
+    def get_params(self, ctx: Any) -> Any:
+        """Return all parameters, --help and those of completion among them."""
+        return without_types(super().get_params(ctx))
 
 
 class GuardedGroup(PlainGroup):

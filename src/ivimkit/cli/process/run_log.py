@@ -11,7 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ivimkit.errors import InputError
-from ivimkit.writing import check_replaceable, full_path
 
 __all__ = ["RunLog", "begin_log", "end_log", "is_logged", "log", "start_log", "versions"]
 
@@ -40,6 +39,9 @@ class RunLog(logging.Handler):
 
     def __init__(self, path: Path) -> None:
         super().__init__(logging.DEBUG)
+        # Here and not above: it loads numpy, which --help must not wait for.
+        from ivimkit.writing import check_replaceable, full_path
+
         self.path = full_path(path)
         is_there = check_replaceable(self.path)
         place = self.path if is_there else self.path.parent
