@@ -77,7 +77,8 @@ class BidsDataset:
             metavar="LABELS",
             show_default=False,
             rich_help_panel=_DATASET_PANEL,
-            help="Sessions, with or without ses-, separated by commas. Repeatable. Also --session-label.",
+            help="Sessions, with or without ses-, separated by commas. Repeatable. Also "
+            "--session-label.",
         ),
     ] = None
     bids_filter_file: Annotated[
@@ -212,7 +213,8 @@ class BidsMachine:
             show_default=False,
             rich_help_panel=MACHINE_PANEL,
             help="Scans at a time, at most; by default as many as processors, also those of a "
-            "container. 0: one after the other in this process, to look for faults. Also --nprocs.",
+            "container. 0: one after the other in this process, to look for faults. Also "
+            "--nprocs.",
         ),
     ] = None
     threads: Annotated[
