@@ -133,6 +133,8 @@ class GuardedGroup(PlainGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
+        # That of a call that ends in another way, as the option parser may.
+        code = WRONG_INPUT
         try:
             code = exit_code_of(lambda: super(GuardedGroup, self).invoke(ctx), ctx)
         except KeyboardInterrupt:
@@ -142,16 +144,13 @@ class GuardedGroup(PlainGroup):
             drop_output()
             code = CLOSED_PIPE
         except typer.Exit as end:
-            _end_log(end.exit_code)
+            code = end.exit_code
             raise
-        _end_log(code)
+        finally:
+            log(logging.INFO, f"end: exit code {code}")
+            end_log(refused=code == WRONG_INPUT)
         if code != DONE:
             raise typer.Exit(code)
-
-
-def _end_log(code: int) -> None:
-    log(logging.INFO, f"end: exit code {code}")
-    end_log(refused=code == WRONG_INPUT)
 
 
 def _refuse_repeated(order: list[Any]) -> None:

@@ -97,15 +97,21 @@ class WorkCommand(GuardedCommand):
                 yield from option.opts[:1] if value else negative
                 continue
             for one in value if isinstance(value, list) else [value]:
-                yield from (option.opts[0], str(one))
+                yield from (option.opts[0], _typed(one))
 
     def _shown(self, ctx: Any) -> Iterator[str]:
         for name, value in ctx.params.items():
-            if value is not None and name not in ("settings", "log"):
-                shown = getattr(value, "value", value)
-                if isinstance(shown, list | tuple):
-                    shown = ", ".join(map(str, shown)) or "none"
+            shown = getattr(value, "value", value)
+            if isinstance(shown, list | tuple):
+                shown = ", ".join(map(str, shown))
+            if shown not in (None, False, "") and name not in ("settings", "log"):
                 yield public(f"{name} = {shown}")
+
+
+def _typed(value: Any) -> str:
+    """Return a value as somebody would type it: 600, not 600.0."""
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if whole else value)
 
 
 def _first_word(text: str) -> str:

@@ -160,8 +160,9 @@ def _numbers(file: Path) -> list[str]:
 
     from ivimkit import io
 
-    found = np.unique(io.load_map(file))
-    numbers = [f"{number:g}" for number in found if number > 0]
+    numbers: list[str] = []
+    with suppress(Exception):
+        numbers = [f"{number:g}" for number in np.unique(io.load_map(file)) if number > 0]
     return numbers if len(numbers) > 1 else []
 
 

@@ -114,13 +114,13 @@ def log(level: int, text: str, error: BaseException | None = None) -> None:
     error : exception, optional
         Its traceback is added.
     """
-    if _RUN.handlers and text.strip():
+    if is_logged() and text.strip():
         _RUN.log(level, text, exc_info=error)
 
 
 def is_logged() -> bool:
     """Return whether a log is kept."""
-    return bool(_RUN.handlers)
+    return bool(_kept())
 
 
 def begin_log() -> None:
