@@ -123,8 +123,9 @@ def _in_list(names: Iterable[str], incomplete: str) -> list[str]:
 def _maps(ctx: typer.Context) -> list[str]:
     """Return the maps of the first result on the command line; without loading it."""
     given = [ctx.params.get(name) for name in ("result", "results", "scans")]
-    paths = [path for one in given if one for path in (one if _is_list(one) else [one])]
-    for path in paths:
+    named = [path for one in given if one for path in (one if _is_list(one) else [one])]
+    # An option without its value, which is being completed, leaves arguments unread.
+    for path in [*named, *ctx.args]:
         with suppress(OSError, ValueError, TypeError):
             record = json.loads((Path(path) / "fit.json").read_text(encoding="utf-8"))
             return [str(name) for name in record["maps"]]
