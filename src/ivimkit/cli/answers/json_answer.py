@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,8 +21,8 @@ class Answer(msgspec.Struct, kw_only=True):
     `units` has the unit of each number that has one, by the name of its key, column or map.
     """
 
-    format_version: int = 1
-    ivimkit: str = __version__
+    format_version: Literal[1] = 1
+    ivimkit: str = msgspec.field(default_factory=lambda: __version__)
     units: dict[str, str] = {}
 
 
