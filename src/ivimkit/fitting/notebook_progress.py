@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from ivimkit.rounding import thousands
@@ -77,9 +78,7 @@ class NotebookLine:
     def _show(self, words: str, share: float | None) -> None:
         self._words, self._share, self._last = words, share, self._clock()
         if self._handle is None:
-            from IPython.display import display
-
-            self._handle = display(self, display_id=True)
+            self._handle = import_module("IPython.display").display(self, display_id=True)
         else:
             self._handle.update(self)
 

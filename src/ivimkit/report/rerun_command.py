@@ -108,7 +108,7 @@ def rerun(result: FitResult, *, anonymous: bool = True) -> Rerun:
         ("--method", result.method.name),
         *([] if result.also is None else [("--also", result.also.method.name)]),
         *_method(result, notes),
-        *_trust(result, notes),
+        *_trust(result),
         *_weights(result, notes),
     ]
     return Rerun(tuple(_scans(result, anonymous)), tuple(options), tuple(notes))
@@ -297,17 +297,17 @@ def _prior(result: FitResult, notes: list[str]) -> Iterator[GivenOption]:
     ]
 
 
-def _trust(result: FitResult, notes: list[str]) -> Iterator[GivenOption]:
+def _trust(result: FitResult) -> Iterator[GivenOption]:
     estimator, sigma = result.settings.estimator, result.settings.sigma
     if estimator is not None:
         name = estimator.name
-        yield ("--uncertainty", name)
         usual = estimators.get(name).options()
-        notes += [
-            f"Option {key} = {_word(value)} of uncertainty {name} can only be set in Python."
+        others = [
+            f":{key}={'+'.join(value) if isinstance(value, tuple) else _word(value)}"
             for key, value in estimator.options().items()
             if value != usual[key]
         ]
+        yield ("--uncertainty", name + "".join(others))
     if sigma is not None:
         yield ("--sigma", "sigma.nii.gz" if sigma == "map" else _exact(sigma))
 
