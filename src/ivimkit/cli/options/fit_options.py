@@ -202,8 +202,8 @@ class FitOptions(ModelOptions):
             rich_help_panel=TRUST_PANEL,
             autocompletion=complete(uncertainty_names),
             help="Also write standard deviations and 95 % limits of the maps (D_sd, D_lo, "
-            f"D_hi), found by: {', '.join(uncertainty_names())}. With options like bootstrap:n=500 "
-            "or profile:parameters=D+f.",
+            f"D_hi), found by: {', '.join(uncertainty_names())}. With options, like "
+            "bootstrap:n=500 or profile:parameters=D+f.",
         ),
     ] = None
     sigma: Annotated[str | None, in_panel(SIGMA, TRUST_PANEL)] = None
