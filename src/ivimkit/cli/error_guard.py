@@ -95,7 +95,8 @@ class GuardedCommand(TyperCommand):
             return with_paths(values, ctx.meta[_COPIED]), rest, order
 
         parser.parse_args = parse_args  # type: ignore[method-assign]
-        for option in self.params:
+        options: list[Any] = list(self.params)
+        for option in options:
             if getattr(option, "is_bool_flag", False) and not option.secondary_opts:
                 names = [f"--no-{name[2:]}" for name in option.opts if name.startswith("--")]
                 parser.add_option(

@@ -83,7 +83,11 @@ def design_answer(
     }
     errors = plan.error_table()
     return DesignAnswer(
-        units={"b": "s/mm^2", "echo_time_ms": "ms", **errors["unit"].to_dict()},
+        units={
+            "b": "s/mm^2",
+            "echo_time_ms": "ms",
+            **{str(name): str(unit) for name, unit in errors["unit"].items()},
+        },
         expected_errors=rows_of(errors),
         compared=[] if compared is None else rows_of(compared),
         needed=[NeededForm(**dataclasses.asdict(one)) for one in needed],

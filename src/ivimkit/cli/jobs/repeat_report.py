@@ -66,8 +66,15 @@ class RepeatReport:
             files = self._write({**tables, "values": values}, figures)
         if self.screen.json:
             units = {str(row["map"]): str(row.get("unit") or "") for row in rows_of(values)}
-            rows = {kind: rows_of(table)}
-            self.screen.answer(RepeatAnswer(units=units, values=rows_of(values), **rows))
+            is_change = kind == "change"
+            self.screen.answer(
+                RepeatAnswer(
+                    units=units,
+                    values=rows_of(values),
+                    repeatability=None if is_change else rows_of(table),
+                    change=rows_of(table) if is_change else None,
+                )
+            )
             return
         shown = self._repeatability(table) if self.options.change is None else self._changes(table)
         self.screen.show(*shown, *map(str, files))

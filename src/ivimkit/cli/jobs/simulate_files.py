@@ -209,7 +209,7 @@ def _names(model: SignalModel, acquisition: Acquisition, artefacts: Artefacts | 
 
 def _table_of_names(names: Mapping[int, str]) -> str:
     """Return the names of the labels as a table, which is found next to their image."""
-    return "".join(f"{label}\t{name}\n" for label, name in {"index": "name", **names}.items())
+    return "index\tname\n" + "".join(f"{label}\t{name}\n" for label, name in names.items())
 
 
 def _outdated(folder: Path) -> list[str]:

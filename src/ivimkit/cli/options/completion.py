@@ -133,7 +133,8 @@ def _maps(ctx: typer.Context) -> list[str]:
 
 
 def _regions(ctx: typer.Context) -> Iterator[str]:
-    names, labels = ctx.params.get("names"), ctx.params.get("labels") or ()
+    names = ctx.params.get("names")
+    labels: Any = ctx.params.get("labels") or ()
     if names:
         from ivimkit.io.label_names import load_label_names
 
