@@ -169,8 +169,9 @@ class RegionReport:
         asked = self.regions
         if asked.lesion is None:
             return None
-        lesion = labels[asked.lesion]
-        within = None if asked.reference is None else labels[asked.reference]
+        lesion = labels[_name_of(asked.lesion, labels)]
+        reference = asked.reference
+        within = None if reference is None else labels[_name_of(reference, labels)]
         if asked.ring is None:
             assert within is not None
             return lesion, within
@@ -267,6 +268,13 @@ class RegionReport:
                 "",
             ]
         self.screen.show(*shown)
+
+
+def _name_of(text: str, labels: Labels) -> str:
+    """Return the name of a region that is given by its name, or by its number in the image."""
+    if text in labels.names.values():
+        return text
+    return next((name for number, name in labels.names.items() if str(number) == text), text)
 
 
 def _means(result: FitResult, labels: Labels) -> FitResult | None:
