@@ -146,11 +146,16 @@ def _options_of(command: str) -> set[str]:
     return {name for option in options for name in (*option.opts, *option.secondary_opts)}
 
 
+SHARED = ("The scan", "Model and method", "Settings and log")
+"""Sections of options that several commands have, which link to them."""
+
+
 @pytest.mark.parametrize(
     "command",
     [
         "fit",
         "check",
+        "preprocess",
         "compare",
         "design",
         "plot",
@@ -169,13 +174,14 @@ def _options_of(command: str) -> set[str]:
         "node fetch",
         "simulate",
         "demo",
+        "config",
         "methods",
     ],
 )
 def test_every_option_is_on_the_page(command: str) -> None:
     sections = _sections("cli.md")
     text = sections[f"ivimkit {command}"]
-    shared = [name for name in ("The scan", "Model and method") if f"(#{_slug(name)})" in text]
+    shared = [name for name in SHARED if f"(#{_slug(name)})" in text]
     documented = set().union(_names_in(text), *(_names_in(sections[name]) for name in shared))
     assert documented == _options_of(command)
 

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from ivimkit import __version__
-from ivimkit.cli.command_group import add_command
+from ivimkit.cli.command_group import add_command, add_question
 from ivimkit.cli.commands.bids import bids
 from ivimkit.cli.commands.check import check
 from ivimkit.cli.commands.compare import compare
+from ivimkit.cli.commands.config import config
 from ivimkit.cli.commands.demo import demo
 from ivimkit.cli.commands.design import design
 from ivimkit.cli.commands.dicom import dicom
@@ -83,9 +84,10 @@ for command in (
     bids,
     simulate,
     demo,
-    methods,
 ):
-    add_command(app, command)
+    add_command(app, command, fits=command in (fit, check, bids))
+for question in (config, methods):
+    add_question(app, question)
 app.add_typer(dicom)
 app.add_typer(node)
 

@@ -8,13 +8,12 @@ import logging
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ivimkit.addresses import public
 from ivimkit.cli.process.address_copies import copy_files, with_paths
 from ivimkit.cli.process.exit_codes import CLOSED_PIPE, DONE, FAULT, INTERRUPTED, WRONG_INPUT
 from ivimkit.cli.process.interruption import (
@@ -24,12 +23,15 @@ from ivimkit.cli.process.interruption import (
     was_interrupted,
 )
 from ivimkit.cli.process.output_end import drop_output, flush_output, place_of_output
+from ivimkit.cli.process.run_log import end_log, log
+from ivimkit.cli.process.typed_line import remember_typed
+from ivimkit.cli.screen.plain_help import one_name_each, without_types
 from ivimkit.errors import InputError, OptionError
 
 __all__ = [
     "GuardedCommand",
     "GuardedGroup",
-    "command_line",
+    "PlainGroup",
     "exit_code_of",
     "exit_code_of_process",
     "prepare_process",
@@ -37,13 +39,35 @@ __all__ = [
     "set_verbose",
 ]
 
-_ARGUMENTS = "ivimkit.arguments"
 _COPIED = "ivimkit.copied"
 _VERBOSE = "ivimkit.verbose"
 
 
 class GuardedCommand(TyperCommand):
-    """A command that refuses empty names and repeated options."""
+    """A command that refuses empty names and repeated options.
+
+    Each of its flags can be taken back: ``--no-robust`` of ``--robust``, for what a file says.
+    """
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return all parameters, --help and those of completion among them."""
+        return without_types(super().get_params(ctx))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help."""
+        with one_name_each(self.params):
+            super().format_help(ctx, formatter)
+
+    def prepare(self, ctx: Any, given: Mapping[str, Any]) -> None:
+        """Find defaults of this call, before its options are read; here there are none.
+
+        Parameters
+        ----------
+        ctx : click.Context
+            Of the call.
+        given : mapping of str to object
+            What was typed, by the names of parameters.
+        """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Refuse what would silently be mistaken for something else.
@@ -57,6 +81,7 @@ class GuardedCommand(TyperCommand):
             given, _, order = self.make_parser(ctx).parse_args(args=list(args))
             if "help" not in given:
                 _refuse_repeated(order)
+                self.prepare(ctx, given)
         return super().parse_args(ctx, args)
 
     def make_parser(self, ctx: Any) -> Any:
@@ -70,7 +95,18 @@ class GuardedCommand(TyperCommand):
             return with_paths(values, ctx.meta[_COPIED]), rest, order
 
         parser.parse_args = parse_args  # type: ignore[method-assign]
+        options: list[Any] = list(self.params)
+        for option in options:
+            if getattr(option, "is_bool_flag", False) and not option.secondary_opts:
+                names = [f"--no-{name[2:]}" for name in option.opts if name.startswith("--")]
+                parser.add_option(
+                    obj=option, opts=names, dest=option.name, action="store_const", const=False
+                )
         return parser
+
+    def with_files_at_hand(self, ctx: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return values from a file with paths instead of addresses."""
+        return with_paths(values, ctx.meta[_COPIED])
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command: from here on a signal has something to clean up."""
@@ -80,16 +116,26 @@ class GuardedCommand(TyperCommand):
         return super().invoke(ctx)
 
 
-class GuardedGroup(TyperGroup):
+class PlainGroup(TyperGroup):
+    """A group of commands; the help shows no types of flags and arguments."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return all parameters, --help and those of completion among them."""
+        return without_types(super().get_params(ctx))
+
+
+class GuardedGroup(PlainGroup):
     """A group of commands whose exceptions end in an exit code."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Keep the arguments, for the provenance of results."""
-        ctx.meta[_ARGUMENTS] = tuple(args)
+        remember_typed(ctx, args)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
+        # That of a call that ends in another way, as the option parser may.
+        code = WRONG_INPUT
         try:
             code = exit_code_of(lambda: super(GuardedGroup, self).invoke(ctx), ctx)
         except KeyboardInterrupt:
@@ -98,6 +144,12 @@ class GuardedGroup(TyperGroup):
         except BrokenPipeError:
             drop_output()
             code = CLOSED_PIPE
+        except typer.Exit as end:
+            code = end.exit_code
+            raise
+        finally:
+            log(logging.INFO, f"end: exit code {code}")
+            end_log(refused=code == WRONG_INPUT)
         if code != DONE:
             raise typer.Exit(code)
 
@@ -109,14 +161,6 @@ def _refuse_repeated(order: list[Any]) -> None:
             raise OptionError(
                 f"{names} is given {times} times; expected once. Leave all but one out"
             )
-
-
-def command_line(ctx: typer.Context) -> str:
-    """Return the command line as it was typed, quoted for a shell; addresses without secrets."""
-    # Import shlex only here: it takes as long as all of this module.
-    from shlex import join
-
-    return join(["ivimkit", *map(public, ctx.meta.get(_ARGUMENTS, ()))])
 
 
 def set_verbose(ctx: typer.Context, verbose: bool) -> bool:
@@ -145,7 +189,7 @@ def exit_code_of(work: Callable[[], Any], ctx: typer.Context) -> int:
     try:
         _uninterrupted(work)
     except InputError as error:
-        _say(f"error: {error}")
+        _say(f"error: {error}", error)
         return WRONG_INPUT
     except OSError as error:
         if isinstance(error, BrokenPipeError):
@@ -257,6 +301,7 @@ def _code_of(run: Callable[[], Any]) -> int:
 
 def say_interrupted() -> None:
     """Say that the user has ended the command."""
+    log(logging.WARNING, "interrupted")
     typer.echo("interrupted: nothing is left half-written", err=True)
 
 
@@ -268,14 +313,16 @@ def _say_refused(error: OSError, *, verbose: bool) -> None:
     if error.filename is not None:
         _say(
             f"error: {error.filename} cannot be used: {reason}; expected a path that exists and "
-            "that you have the right to use. Choose another one"
+            "that you have the right to use. Choose another one",
+            error,
         )
     elif isinstance(error, FileNotFoundError):
         _say("error: the current folder is gone; expected one that exists. Change to another one")
     else:
         _say(
             f"error: the output cannot be written: {reason}; expected a terminal, a pipe or a "
-            "disk with enough space. Choose another place"
+            "disk with enough space. Choose another place",
+            error,
         )
 
 
@@ -283,7 +330,8 @@ def _say_fault(error: Exception, *, verbose: bool) -> None:
     if isinstance(error, MemoryError):
         _say(
             f"error: not enough memory ({error}); use a mask, fewer b-values, or a machine "
-            "with more"
+            "with more",
+            error,
         )
         return
     if verbose:
@@ -291,12 +339,13 @@ def _say_fault(error: Exception, *, verbose: bool) -> None:
     _say(
         f"internal error: {type(error).__name__}: {error}\n"
         "This is a bug in ivimkit, not a fault of your data. Please report it, with the output of "
-        "the same command and --verbose"
+        "the same command and --verbose",
+        error,
     )
 
 
-def _say(text: str) -> None:
+def _say(text: str, error: Exception | None = None) -> None:
     # Import rich only here: `ivimkit --version` must not wait for it.
     from ivimkit.cli.screen.terminal import say_error
 
-    say_error(text)
+    say_error(text, error)

@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -275,7 +275,7 @@ def compare(
     sigma: ArrayLike | NoiseEstimate | str | None = None,
     weights: ArrayLike | None = None,
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | Literal[False] | None = None,
 ) -> Comparison:
     """Fit several models to every voxel and choose the one that the data support.
 
@@ -335,8 +335,9 @@ def compare(
         `ivimkit.fit`.
     threads : int, optional
         Number of threads; all cores by default. The result does not depend on it.
-    progress : callable, optional
-        Called as ``progress(done, total)`` with numbers of voxels, each counted once per model.
+    progress : callable or False, optional
+        Called as ``progress(done, total)`` with numbers of voxels, each counted once per model. By
+        default a notebook shows the progress if it takes more than 2 s; False shows nothing.
 
     Returns
     -------
@@ -386,7 +387,7 @@ def compare(
         alpha=alpha,
         sigma=sigma,
         threads=threads,
-        progress=progress,
+        progress=progress or None,
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from os import PathLike
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -93,7 +93,7 @@ def fit(
     precision: str = "float64",
     mem_mb: float | None = None,
     scratch: str | PathLike[str] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | Literal[False] | None = None,
 ) -> FitResult:
     """Fit a signal model to every voxel of a scan.
 
@@ -147,8 +147,9 @@ def fit(
     scratch : path, optional
         Folder for these maps, which are gone with the result; by default that of the variable
         TMPDIR, or ``/var/tmp``. `ivimkit.save` keeps them.
-    progress : callable, optional
-        Called as ``progress(done, total)`` with numbers of voxels.
+    progress : callable or False, optional
+        Called as ``progress(done, total)`` with numbers of voxels. By default a
+        notebook shows the progress of a fit that takes more than 2 s; False shows nothing.
 
     Returns
     -------
@@ -203,7 +204,7 @@ def fit(
         labels=labels,
         threads=threads,
         budget=budget,
-        progress=progress,
+        progress=progress or None,
     )
 
 

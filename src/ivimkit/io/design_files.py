@@ -19,7 +19,7 @@ from ivimkit.writing import Files, write_files
 if TYPE_CHECKING:
     from ivimkit.planning import ProtocolDesign
 
-__all__ = ["DESIGN_RECORD", "check_design", "design_files", "save_design"]
+__all__ = ["DESIGN_RECORD", "check_design", "design_files", "design_record", "save_design"]
 
 DESIGN_RECORD = "protocol.json"
 """Name of the record in the folder of a design."""
@@ -104,10 +104,11 @@ def _write(design: ProtocolDesign, names: list[str], folder: Path) -> None:
     if _VOLUMES in names:
         write_variables(folder / _VOLUMES, acquisition)
     write_csv(folder / _TABLE, design.to_dataframe(), "\t")
-    write_json(folder / DESIGN_RECORD, _record(design))
+    write_json(folder / DESIGN_RECORD, design_record(design))
 
 
-def _record(design: ProtocolDesign) -> dict[str, Any]:
+def design_record(design: ProtocolDesign) -> dict[str, Any]:
+    """Return the content of ``protocol.json``: the design, its goal and the errors to expect."""
     problem = design.problem
     goal = problem.goal
     known = {} if math.isnan(design.echo_time_ms) else {"echo_time_ms": design.echo_time_ms}

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ class Preprocessed:
 
 
 def preprocess(
-    dwi: DWI, steps: StepsGiven = "auto", *, progress: StepProgress | None = None
+    dwi: DWI, steps: StepsGiven = "auto", *, progress: StepProgress | Literal[False] | None = None
 ) -> Preprocessed:
     """Apply steps to a scan before the fit: alignment, outliers, drift, masks.
 
@@ -68,8 +69,9 @@ def preprocess(
     steps : str, Step or sequence of these
         ``"auto"``, or the steps in their order: names with commas, each with options or without,
         like ``"align:transform=affine,outliers"``, or objects from `ivimkit.steps`.
-    progress : callable, optional
-        Called with the step and the share of it that is done, from 0 to 1.
+    progress : callable or False, optional
+        Called with the step and the share of it that is done, from 0 to 1. By default a notebook
+        shows the progress if it takes more than 2 s; False shows nothing.
 
     Returns
     -------
@@ -115,7 +117,7 @@ def preprocess(
             if not decision.taken:
                 continue
             estimate = decision.estimate
-        outcome = step.apply(replace(work, estimate=estimate), _shown(step, progress))
+        outcome = step.apply(replace(work, estimate=estimate), _shown(step, progress or None))
         record = _record(step, outcome)
         records.append(record)
         applied.append(step)

@@ -1,4 +1,4 @@
-"""Rerun: the command that reproduces a result, from its record."""
+"""Rerun: the command that reproduces a result, from its record, and its options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from ivimkit.fitting.settings import ScanReading
 from ivimkit.io.scan_bvals import B_UNITS
 from ivimkit.methods._posterior import PosteriorMethod
 
-__all__ = ["Rerun", "rerun"]
+__all__ = ["GivenOption", "Rerun", "rerun"]
+
+GivenOption = tuple[str] | tuple[str, str]
+"""An option with its value, or a flag: ``("--bmax", "800")``, ``("--stack",)``."""
 
 PLACEHOLDERS = {
     "scan": "dwi.nii.gz",
@@ -52,14 +55,23 @@ class Rerun:
 
     Parameters
     ----------
-    command : str
-        Line for a shell.
+    scans : tuple of str
+        The arguments of ``ivimkit fit``.
+    options : tuple of GivenOption
+        Its options.
     notes : tuple of str
         What the command line cannot express.
     """
 
-    command: str
+    scans: tuple[str, ...]
+    options: tuple[GivenOption, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """Line for a shell."""
+        words = [word for option in self.options for word in option]
+        return shlex.join(["ivimkit", "fit", *self.scans, *words])
 
 
 def rerun(result: FitResult, *, anonymous: bool = True) -> Rerun:
@@ -88,20 +100,18 @@ def rerun(result: FitResult, *, anonymous: bool = True) -> Rerun:
     'ivimkit fit dwi.nii.gz --bvals 0,300,500,800 --model monoexp --method varpro'
     """
     notes: list[str] = []
-    words = [
-        "ivimkit",
-        "fit",
+    options: list[GivenOption] = [
         *_files(result, anonymous),
         *_volumes(result, anonymous),
-        *("--model", _model(result, anonymous, notes)),
-        *_parameters(result, notes),
-        *("--method", result.method.name),
-        *([] if result.also is None else ["--also", result.also.method.name]),
+        ("--model", _model(result, anonymous, notes)),
+        *_parameters(result),
+        ("--method", result.method.name),
+        *([] if result.also is None else [("--also", result.also.method.name)]),
         *_method(result, notes),
-        *_trust(result, notes),
+        *_trust(result),
         *_weights(result, notes),
     ]
-    return Rerun(shlex.join(words), tuple(notes))
+    return Rerun(tuple(_scans(result, anonymous)), tuple(options), tuple(notes))
 
 
 def _model(result: FitResult, anonymous: bool, notes: list[str]) -> str:
@@ -123,14 +133,16 @@ def _model(result: FitResult, anonymous: bool, notes: list[str]) -> str:
     return model.name
 
 
-def _files(result: FitResult, anonymous: bool) -> Iterator[str]:
-    sources = result.provenance.sources
-    scans = [source for source in sources if source["role"] == "scan"]
-    stack = result.settings.reading is not None and result.settings.reading.stack
+def _is_stack(result: FitResult) -> bool:
+    return result.settings.reading is not None and result.settings.reading.stack
+
+
+def _scans(result: FitResult, anonymous: bool) -> Iterator[str]:
+    scans = [source for source in result.provenance.sources if source["role"] == "scan"]
     if not scans:
         yield PLACEHOLDERS["scan"]
     elif anonymous:
-        single = len(scans) == 1 and not stack
+        single = len(scans) == 1 and not _is_stack(result)
         images = bool(_NIFTI.search(scans[0]["path"]))
         name, ending = ("dwi", ".nii.gz") if images else ("dicom", "")
         yield from (
@@ -140,59 +152,62 @@ def _files(result: FitResult, anonymous: bool) -> Iterator[str]:
         )
     else:
         yield from (source["path"] for source in scans)
-    if stack:
-        yield "--stack"
+
+
+def _files(result: FitResult, anonymous: bool) -> Iterator[GivenOption]:
+    if _is_stack(result):
+        yield ("--stack",)
     regions = _MASK_REGIONS.fullmatch(result.settings.mask_origin)
     for role, option in _FILE_OPTIONS.items():
-        for source in sources:
+        for source in result.provenance.sources:
             if source["role"] == role:
                 file = PLACEHOLDERS[role] if anonymous else source["path"]
                 chosen = f":{regions[1]}" if regions and role == "mask" else ""
-                yield from (option, f"{file}{chosen}")
+                yield (option, f"{file}{chosen}")
     found = _MASK_FOUND.match(result.settings.mask_origin)
     if found:
-        yield from ("--mask", f"auto:{found[1]}")
+        yield ("--mask", f"auto:{found[1]}")
 
 
-def _volumes(result: FitResult, anonymous: bool) -> Iterator[str]:
+def _volumes(result: FitResult, anonymous: bool) -> Iterator[GivenOption]:
     scan, average = result.settings.reading, result.settings.average
     if average != "auto":
-        yield from ("--average", average)
+        yield ("--average", average)
     if scan is None:
         # Fitted from Python, where a scan may have been cut before.
-        yield from ("--bvals", _numbers(dict.fromkeys(result.acquisition.shell_bvals.tolist())))
+        yield ("--bvals", _numbers(dict.fromkeys(result.acquisition.shell_bvals.tolist())))
         return
     yield from _of_dicom(scan, anonymous)
     if scan.axes is not None:
-        yield from ("--axes", scan.axes)
+        yield ("--axes", scan.axes)
     if scan.b_unit != "s/mm2":
-        yield from ("--b-unit", scan.b_unit)
+        yield ("--b-unit", scan.b_unit)
     if scan.bval is not None:
-        yield from ("--bval", _numbers(scan.bval))
+        yield ("--bval", _numbers(scan.bval))
     factor = _b_factor(result)
     limits = {"bmin": scan.bmin, "bmax": scan.bmax, "tolerance": scan.tolerance}
     for name, value in limits.items():
         if value is not None:
-            yield from (f"--{name}", f"{value / factor:.10g}")
+            yield (f"--{name}", _exact(value / factor))
     if scan.bvals is not None:
-        yield from ("--bvals", _numbers([b / factor for b in scan.bvals]))
+        yield ("--bvals", _numbers([b / factor for b in scan.bvals]))
     if scan.volumes is not None:
-        yield from ("--volumes", _numbers(scan.volumes))
+        yield ("--volumes", _numbers(scan.volumes))
     if scan.where is not None:
-        yield from ("--select", scan.where)
+        yield ("--select", scan.where)
     if scan.echo_time is not None:
-        yield from ("--te", _times(scan.echo_time))
+        yield ("--te", _times(scan.echo_time))
 
 
-def _of_dicom(scan: ScanReading, anonymous: bool) -> Iterator[str]:
+def _of_dicom(scan: ScanReading, anonymous: bool) -> Iterator[GivenOption]:
     """Yield the choice of images of DICOM; UIDs may lead to a patient, numbers do not."""
     if scan.series is not None:
         hidden = ["SERIES_UID" if anonymous and "." in name else name for name in scan.series]
-        yield from ("--series", ",".join(hidden))
+        yield ("--series", ",".join(hidden))
     if scan.images != "auto":
-        yield from ("--images", scan.images)
+        yield ("--images", scan.images)
     if scan.drop_incomplete:
-        yield "--drop-incomplete"
+        yield ("--drop-incomplete",)
 
 
 def _b_factor(result: FitResult) -> float:
@@ -201,24 +216,24 @@ def _b_factor(result: FitResult) -> float:
     return 1.0 if reading is None else B_UNITS[reading.b_unit]
 
 
-def _parameters(result: FitResult, notes: list[str]) -> Iterator[str]:
+def _parameters(result: FitResult) -> Iterator[GivenOption]:
     """Yield bounds, fixed values and starts that are not those of the model."""
     organ = result.settings.organ
     usual = _usual(result.model)
     if organ:
-        yield from ("--organ", organ)
+        yield ("--organ", organ)
         usual = usual.for_organ(organ)
     for own, other in zip(result.model.parameters, usual.parameters, strict=True):
         if own.name in result.model.fixed_maps:
-            yield from ("--fix", f"{own.name}=fixed_{own.name}.nii.gz")
+            yield ("--fix", f"{own.name}=fixed_{own.name}.nii.gz")
             continue
         if own.fixed and not other.fixed:
-            yield from ("--fix", f"{own.name}={own.lower:.10g}")
+            yield ("--fix", f"{own.name}={_exact(own.lower)}")
             continue
         if (own.lower, own.upper) != (other.lower, other.upper):
-            yield from ("--bounds", f"{own.name}={own.lower:.10g}:{own.upper:.10g}")
+            yield ("--bounds", f"{own.name}={_exact(own.lower)}:{_exact(own.upper)}")
         if own.start != min(max(other.start, own.lower), own.upper):
-            yield from ("--start", f"{own.name}={own.start:.10g}")
+            yield ("--start", f"{own.name}={_exact(own.start)}")
 
 
 def _usual(model: SignalModel) -> SignalModel:
@@ -238,7 +253,7 @@ def _usual(model: SignalModel) -> SignalModel:
     return dataclasses.replace(model, parameters=tuple(every))
 
 
-def _method(result: FitResult, notes: list[str]) -> Iterator[str]:
+def _method(result: FitResult, notes: list[str]) -> Iterator[GivenOption]:
     usual = methods.get(result.method.name).options()
     organ = bool(result.settings.organ)
     fields = dataclasses.fields(result.method)
@@ -250,30 +265,30 @@ def _method(result: FitResult, notes: list[str]) -> Iterator[str]:
             if name in in_b and value is not None:
                 value = float(value) / _b_factor(result)
             edges = name == "windows" and isinstance(value, tuple)
-            yield from ("--option", f"{name}={_numbers(value) if edges else _word(value)}")
+            yield ("--option", f"{name}={_numbers(value) if edges else _word(value)}")
     if result.settings.labels:
-        yield from ("--labels", "labels.nii.gz")
+        yield ("--labels", "labels.nii.gz")
 
 
-def _prior(result: FitResult, notes: list[str]) -> Iterator[str]:
+def _prior(result: FitResult, notes: list[str]) -> Iterator[GivenOption]:
     method = result.method
     if not isinstance(method, PosteriorMethod):
         return
     if method.rule is None:
         assert isinstance(method.prior, PriorTable | ModelPrior)
         if file := method.prior.about.get(COHORT, {}).get("file"):
-            yield from ("--prior", str(file))
+            yield ("--prior", str(file))
             notes.append(f"{file} is in the output folder of the cohort.")
             return
-        yield from ("--prior", "prior.npz")
+        yield ("--prior", "prior.npz")
         notes.append("prior.npz is in the folder of the result.")
         return
     rule, options = method.rule.name, method.rule.options()
     if rule == "organ":
         organ = str(options.pop("organ"))
         if not result.settings.organ:
-            yield from ("--organ", organ)
-    yield from ("--prior", rule)
+            yield ("--organ", organ)
+    yield ("--prior", rule)
     known = {**priors.get(rule).options(), "organ": None}
     notes += [
         f"Option {name} = {_word(value)} of prior {rule} can only be set in Python."
@@ -282,39 +297,45 @@ def _prior(result: FitResult, notes: list[str]) -> Iterator[str]:
     ]
 
 
-def _trust(result: FitResult, notes: list[str]) -> Iterator[str]:
+def _trust(result: FitResult) -> Iterator[GivenOption]:
     estimator, sigma = result.settings.estimator, result.settings.sigma
     if estimator is not None:
         name = estimator.name
-        yield from ("--uncertainty", name)
         usual = estimators.get(name).options()
-        notes += [
-            f"Option {key} = {_word(value)} of uncertainty {name} can only be set in Python."
+        others = [
+            f":{key}={'+'.join(value) if isinstance(value, tuple) else _word(value)}"
             for key, value in estimator.options().items()
             if value != usual[key]
         ]
+        yield ("--uncertainty", name + "".join(others))
     if sigma is not None:
-        yield from ("--sigma", "sigma.nii.gz" if sigma == "map" else f"{sigma:.17g}")
+        yield ("--sigma", "sigma.nii.gz" if sigma == "map" else _exact(sigma))
 
 
-def _weights(result: FitResult, notes: list[str]) -> Iterator[str]:
+def _weights(result: FitResult, notes: list[str]) -> Iterator[GivenOption]:
     weights, adc_bvals = result.settings.weights, result.settings.adc_bvals
     averages = result.settings.averages
     if averages is not None:
-        yield from ("--averages", _numbers(averages if len(set(averages)) > 1 else averages[:1]))
+        yield ("--averages", _numbers(averages if len(set(averages)) > 1 else averages[:1]))
     if weights is not None and weights != averages:
-        yield from ("--weights", _numbers(weights))
+        yield ("--weights", _numbers(weights))
     given = any(source["role"] == "weights" for source in result.provenance.sources)
     if result.settings.value_weights and not given:
-        yield from ("--weights", "value_weights.nii.gz")
+        yield ("--weights", "value_weights.nii.gz")
         notes.append("value_weights.nii.gz is in the folder of the result.")
     if adc_bvals is not None:
         factor = _b_factor(result)
-        yield from ("--adc-bvalues", _numbers([b / factor for b in adc_bvals]))
+        yield ("--adc-bvalues", _numbers([b / factor for b in adc_bvals]))
 
 
 def _numbers(values: Iterable[float]) -> str:
-    return ",".join(f"{float(value):.10g}" for value in values)
+    return ",".join(map(_exact, values))
+
+
+def _exact(value: float) -> str:
+    """Return the shortest text that is the same number again."""
+    short = f"{float(value):.10g}"
+    return short if float(short) == value else repr(float(value))
 
 
 def _times(value: float | Sequence[float]) -> str:
@@ -325,5 +346,5 @@ def _word(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float) and math.isfinite(value):
-        return f"{value:.10g}"
+        return _exact(value)
     return str(value)

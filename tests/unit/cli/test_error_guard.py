@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 from ivimkit.cli.error_guard import (
     GuardedCommand,
     GuardedGroup,
-    command_line,
     prepare_process,
 )
 from ivimkit.cli.options.shared_options import Verbose
 from ivimkit.cli.process import interruption
 from ivimkit.cli.process.exit_codes import worst
+from ivimkit.cli.process.typed_line import command_line
 from ivimkit.errors import FileFormatError
 
 

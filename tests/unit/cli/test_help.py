@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
+import typer
 
 import ivimkit
+from ivimkit.cli import app
 
 WITH_EXAMPLES = (
     *(
         "fit",
         "check",
+        "preprocess",
         "design",
         "compare",
         "plot",
@@ -23,16 +27,27 @@ WITH_EXAMPLES = (
         "report",
         "simulate",
         "demo",
+        "config",
     ),
 )
 COMMANDS = (*WITH_EXAMPLES, "methods")
 
 
-@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=str)
-def test_help_fits_80_columns(run, command):
+def _every_command(group, *before):
+    """Yield the words of every command, and of every group."""
+    yield before
+    for name, command in getattr(group, "commands", {}).items():
+        yield from _every_command(command, *before, name)
+
+
+@pytest.mark.parametrize("command", list(_every_command(typer.main.get_command(app))), ids=str)
+def test_help_fits_80_columns_and_is_plain(run, command):
     text = run(*command, "--help").stdout
     assert "Usage: ivimkit" in text
     assert max(map(len, text.splitlines())) <= 80
+    # No types in angle brackets, and nothing cut off.
+    assert not re.search(r"<\w+[^ ]*>", text)
+    assert "…" not in text
 
 
 @pytest.mark.parametrize("command", WITH_EXAMPLES)

@@ -104,6 +104,30 @@ def test_a_damaged_scan_is_one_line_and_the_others_are_done(dataset, bids, tmp_p
     assert "1 scan fitted, 5 done before" in bids(dataset, "participant")
 
 
+def test_options_from_a_file_and_a_log(dataset, bids, tmp_path):
+    damaged(dataset)
+    file, log = tmp_path / "settings.toml", tmp_path / "run.log"
+    file.write_text(
+        'bmax = 600\n[bids]\nparticipant-label = ["01", "02"]\nmask = "body"\n'
+        'derivatives = {seg = "raw/derivatives/seg"}\n'
+    )
+    options = ("--config", file, "--log", log)
+    bids(dataset, "participant", *options, "--session-id", "1", code=1)
+    text = log.read_text()
+    assert "error: failed: " in text
+    assert "sub-02_ses-1_acq-ivim" in text
+    assert "1 scan fitted" in text
+    entry = Ledger(tmp_path / "out").read(NAME)
+    assert all(f"warning: {NAME}: {warning}" in text for warning in entry.warnings)
+    assert "--bmax 600" in text
+    assert "exit code 1" in text.splitlines()[-1]
+    # The jobs of a cluster do not depend on the file.
+    script = bids(dataset, "participant", "--config", file, "--slurm", "2")
+    assert "--config" not in script
+    assert "--participant-label 01,02" in script or "--participant-label 01" in script
+    assert f"seg={tmp_path / 'raw/derivatives/seg'}" in script
+
+
 def test_the_first_failure_can_end_the_run(dataset, bids):
     damaged(dataset, "sub-01_ses-1_acq-ivim")
     shown = bids(dataset, "participant", "--stop-on-first-crash", code=1)

@@ -115,10 +115,8 @@ def test_what_the_command_line_cannot_say_is_said():
     dwi = ik.simulate.phantom(shape=(16, 12, 1)).dwi
     profile = ik.uncertainty.Profile(parameters=("D",))
     again = rerun(ik.fit(dwi, uncertainty=profile))
-    assert again.command.endswith("--uncertainty profile")
-    assert again.notes == (
-        "Option parameters = ('D',) of uncertainty profile can only be set in Python.",
-    )
+    assert again.command.endswith("--uncertainty profile:parameters=D")
+    assert again.notes == ()
     learned = ik.fit(dwi, method=ik.methods.Bayes(prior=ik.priors.Learned(seed=3)))
     assert rerun(learned).notes == ("Option seed = 3 of prior learned can only be set in Python.",)
     table = learned.priors["all"]

@@ -9,7 +9,7 @@ import typer
 from ivimkit.cli.options.design_options import SnrOfScan
 from ivimkit.cli.options.fit_options import ModelOptions, Organ
 from ivimkit.cli.options.scan_options import ScanOptions, Scans
-from ivimkit.cli.options.shared_options import MODEL_PANEL, SCAN_PANEL, Verbose
+from ivimkit.cli.options.shared_options import MODEL_PANEL, SCAN_PANEL, Json, ScreenOptions
 
 __all__ = ["check"]
 
@@ -50,7 +50,8 @@ def check(
             "-v shows every volume.",
         ),
     ] = True,
-    verbose: Verbose = False,
+    json: Json = False,
+    screen: ScreenOptions,
 ) -> None:
     """Check a scan and its b-values without fitting.
 
@@ -78,7 +79,7 @@ def check(
 
     report = CheckReport(
         ctx=ctx,
-        screen=Screen(verbose=verbose),
+        screen=Screen(**vars(screen), json=json),
         scan=ScanInput(**vars(scan)),
         setup=FitSetup(**vars(model), organ=organ, b_unit=scan.b_unit),
         b_split=b_split,

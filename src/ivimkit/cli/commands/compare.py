@@ -11,6 +11,7 @@ from ivimkit.cli.options.compare_options import CompareOptions
 from ivimkit.cli.options.scan_options import ScanOptions, Scans, Weights
 from ivimkit.cli.options.shared_options import (
     OUTPUT_PANEL,
+    Json,
     Overwrite,
     ScreenOptions,
     Threads,
@@ -52,6 +53,7 @@ def compare(
             rich_help_panel=OUTPUT_PANEL, help="Also draw models and weights, into DIR/figures."
         ),
     ] = True,
+    json: Json = False,
     screen: ScreenOptions,
     threads: Threads = None,
 ) -> None:
@@ -80,7 +82,7 @@ def compare(
 
     batch = CompareBatch(
         ctx=ctx,
-        screen=Screen(**vars(screen)),
+        screen=Screen(**vars(screen), json=json),
         scan=ScanInput(**vars(scan), weights=weights),
         choice=choice,
         labels=labels or (),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from ivimkit.cli.options.design_options import DesignOptions
-from ivimkit.cli.options.shared_options import Overwrite, ScreenOptions, out_option
+from ivimkit.cli.options.shared_options import Json, Overwrite, ScreenOptions, out_option
 
 __all__ = ["design"]
 
@@ -19,6 +19,7 @@ def design(
         out_option("DIR", "Write the design to this folder. By default it is only printed."),
     ] = None,
     overwrite: Overwrite = False,
+    json: Json = False,
     screen: ScreenOptions,
 ) -> None:
     """Design a protocol: the b-values and averages that measure an organ best.
@@ -42,5 +43,5 @@ def design(
     from ivimkit.cli.options.design_input import DesignInput
     from ivimkit.cli.screen.terminal import Screen
 
-    run = DesignRun(screen=Screen(**vars(screen)), request=DesignInput(**vars(options)))
+    run = DesignRun(screen=Screen(**vars(screen), json=json), request=DesignInput(**vars(options)))
     run.run(out, overwrite=overwrite)

@@ -14,6 +14,7 @@ from ivimkit.cli.options.scan_options import ScanOptions, Scans, Weights
 from ivimkit.cli.options.shared_options import (
     DICOM_PANEL,
     OUTPUT_PANEL,
+    Json,
     MachineOptions,
     MemMb,
     Overwrite,
@@ -81,6 +82,7 @@ def fit(
         ),
     ] = True,
     unreliable: ShownUnreliable = Unreliable.fade,
+    json: Json = False,
     screen: ScreenOptions,
     machine: MachineOptions,
     mem_mb: MemMb = None,
@@ -121,7 +123,7 @@ def fit(
 
     batch = FitBatch(
         ctx=ctx,
-        screen=Screen(**vars(screen)),
+        screen=Screen(**vars(screen), json=json),
         scan=ScanInput(**vars(scan), weights=weights),
         setup=FitSetup(**vars(setup), b_unit=scan.b_unit),
         also=also,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ivimkit.cli.options.repeat_options import RepeatOptions
-from ivimkit.cli.options.shared_options import ScreenOptions
+from ivimkit.cli.options.shared_options import Json, ScreenOptions
 
 __all__ = ["repeat"]
 
@@ -25,6 +25,7 @@ def repeat(
         ),
     ],
     options: RepeatOptions,
+    json: Json = False,
     screen: ScreenOptions,
 ) -> None:
     """Say how well the numbers of regions repeat, or which changes are real.
@@ -46,4 +47,4 @@ def repeat(
     from ivimkit.cli.jobs.repeat_report import RepeatReport
     from ivimkit.cli.screen.terminal import Screen
 
-    RepeatReport(screen=Screen(**vars(screen)), options=options).run(scans)
+    RepeatReport(screen=Screen(**vars(screen), json=json), options=options).run(scans)

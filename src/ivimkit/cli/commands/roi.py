@@ -9,7 +9,13 @@ import typer
 
 from ivimkit.cli.options.result_options import FittedFiles
 from ivimkit.cli.options.roi_options import RoiOptions
-from ivimkit.cli.options.shared_options import OUTPUT_PANEL, Overwrite, ScreenOptions, out_option
+from ivimkit.cli.options.shared_options import (
+    OUTPUT_PANEL,
+    Json,
+    Overwrite,
+    ScreenOptions,
+    out_option,
+)
 
 __all__ = ["roi"]
 
@@ -51,6 +57,7 @@ def roi(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    json: Json = False,
     screen: ScreenOptions,
 ) -> None:
     """Summarise the maps of a result region by region.
@@ -74,7 +81,7 @@ def roi(
     from ivimkit.cli.screen.terminal import Screen
 
     report = RegionReport(
-        screen=Screen(**vars(screen)),
+        screen=Screen(**vars(screen), json=json),
         regions=regions,
         files=files,
         out=out,

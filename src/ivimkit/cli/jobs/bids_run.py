@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import shlex
 from collections.abc import Sequence
@@ -12,7 +13,6 @@ from pathlib import Path
 import typer
 
 from ivimkit import cohort
-from ivimkit.cli.error_guard import command_line
 from ivimkit.cli.options.assignments import number, number_list, parse_assignments, words
 from ivimkit.cli.options.bids_options import BidsDataset, BidsMachine, BidsOutput
 from ivimkit.cli.options.fit_setup import FitSetup
@@ -20,6 +20,8 @@ from ivimkit.cli.options.model_file import is_model_file
 from ivimkit.cli.options.output_folders import check_writable
 from ivimkit.cli.options.scan_input import ScanInput
 from ivimkit.cli.process.exit_codes import DONE, FAULT
+from ivimkit.cli.process.run_log import begin_log, is_logged, log
+from ivimkit.cli.process.typed_line import command_line
 from ivimkit.cli.screen.bids_tables import found_table
 from ivimkit.cli.screen.terminal import Screen, say_error
 from ivimkit.cohort.ledger import DONE as FITTED
@@ -99,6 +101,7 @@ class BidsRun:
 
     def _run(self, planned: cohort.Plan) -> cohort.CohortRun:
         """Fit the scans, on this machine or on a cluster."""
+        begin_log()
         run = partial(
             cohort.run,
             stop_on_first_crash=self.machine.stop_on_first_crash,
@@ -324,6 +327,11 @@ class BidsRun:
 
     def _say_done(self, outcome: cohort.Outcome, number: int, total: int) -> None:
         head = f"{number} of {total}: {outcome.name}"
+        if outcome.warnings and is_logged():
+            # The process that fitted it has left what it said in the ledger.
+            entry = cohort.Ledger(self.out).read(outcome.name)
+            for text in () if entry is None else entry.warnings:
+                log(logging.WARNING, f"{outcome.name}: {text}")
         if outcome.state == FAILED:
             say_error(f"failed: {head}: {outcome.sentence}")
         elif outcome.state == FITTED:

@@ -14,12 +14,12 @@ from ivimkit.errors import InputError, OptionError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.noise import ShellSignal
-from ivimkit.planning import MAX_RELATIVE_ERROR, protocol_errors
+from ivimkit.planning import MAX_RELATIVE_ERROR, ProtocolErrors, protocol_errors
 from ivimkit.rounding import rounded, thousands
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 
-__all__ = ["ErrorQuestion", "snr_of_scan"]
+__all__ = ["ErrorQuestion", "ErrorsFound", "snr_of_scan"]
 
 _MIN_SIMULATED = 10
 _MAX_SIMULATED = 1_000_000
@@ -55,7 +55,7 @@ class ErrorQuestion:
                 f"to {_MAX_SIMULATED}"
             )
 
-    def answer(
+    def found(
         self,
         acquisition: Acquisition,
         model: SignalModel,
@@ -63,8 +63,8 @@ class ErrorQuestion:
         *,
         organ: str | None,
         measured_snr: float,
-    ) -> Iterator[RenderableType]:
-        """Yield a table of the errors, and a sentence for each parameter.
+    ) -> ErrorsFound:
+        """Return the errors of the parameters, or why they are not known.
 
         Parameters
         ----------
@@ -81,14 +81,13 @@ class ErrorQuestion:
         """
         snr = measured_snr if self.snr is None else self.snr
         if not (math.isfinite(snr) and snr > 0.0):
-            yield Text("What the scan can tell of each parameter", style="bold")
-            yield (
+            why = (
                 "The SNR is not known from this scan. Give it (--snr N) to see the error of each "
                 "parameter."
             )
-            return
+            return ErrorsFound(why=why)
         try:
-            found = protocol_errors(
+            errors = protocol_errors(
                 acquisition,
                 model,
                 snr=snr,
@@ -97,23 +96,52 @@ class ErrorQuestion:
                 method=method,
             )
         except InputError as error:
-            yield Text("What the scan can tell of each parameter", style="bold")
-            yield str(error)
-            return
-        yield Text(f"What the scan can tell of each parameter at SNR {rounded(snr)}", style="bold")
-        yield parameter_error_table(found)
+            return ErrorsFound(why=str(error))
         tissue = "typical values of the model" if organ is None else f"mean values of {organ}"
         simulated = (
             f", and {thousands(self.monte_carlo)} simulated fits by {method.name}"
             if self.monte_carlo
             else " (--monte-carlo 1000 adds simulated fits)"
         )
+        return ErrorsFound(errors, snr, f"For {tissue}: Cramér-Rao bound{simulated}.")
+
+
+@dataclass(frozen=True)
+class ErrorsFound:
+    """The errors of the parameters of a scan.
+
+    Parameters
+    ----------
+    errors : ProtocolErrors, optional
+        The errors, if they are known.
+    snr : float
+        The signal-to-noise ratio that they are for.
+    about : str
+        Whose they are, and how they were found.
+    why : str
+        Why they are not known.
+    """
+
+    errors: ProtocolErrors | None = None
+    snr: float = math.nan
+    about: str = ""
+    why: str = ""
+
+    def shown(self) -> Iterator[RenderableType]:
+        """Yield a table of the errors, and a sentence for each parameter."""
+        head = "What the scan can tell of each parameter"
+        if self.errors is None:
+            yield Text(head, style="bold")
+            yield self.why
+            return
+        yield Text(f"{head} at SNR {rounded(self.snr)}", style="bold")
+        yield parameter_error_table(self.errors)
         yield Text(
-            f"For {tissue}: Cramér-Rao bound{simulated}. Estimated: an error up to "
-            f"{thousands(100 * MAX_RELATIVE_ERROR)} % of the value.",
+            f"{self.about} Estimated: an error up to {thousands(100 * MAX_RELATIVE_ERROR)} % of "
+            "the value.",
             style="dim",
         )
-        for one in found.parameters:
+        for one in self.errors.parameters:
             yield Text(f"{one.verdict}.", style="green" if one.per_voxel else "yellow")
 
 

@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
-import numpy as np
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
 from ivimkit import steps
+from ivimkit.cli.answers.check_answer import (
+    CHECK_UNITS,
+    CheckAnswer,
+    Finding,
+    ScanCheck,
+    coverage_forms,
+    parameter_forms,
+    perfusion_form,
+    shell_forms,
+)
 from ivimkit.cli.error_guard import exit_code_of
 from ivimkit.cli.jobs.check_errors import ErrorQuestion, snr_of_scan
-from ivimkit.cli.jobs.check_motion import motion_finding, motion_table
+from ivimkit.cli.jobs.check_findings import check_findings, scan_facts
+from ivimkit.cli.jobs.check_motion import MotionFinding, motion_finding, motion_table
 from ivimkit.cli.options.fit_setup import FitSetup
 from ivimkit.cli.options.scan_input import ScanInput, first_files
+from ivimkit.cli.process.address_copies import named_by_address
 from ivimkit.cli.process.exit_codes import DONE, WRONG_INPUT, worst
+from ivimkit.cli.process.run_log import begin_log
 from ivimkit.cli.screen.check_tables import (
     coverage_table,
     noise_note,
@@ -31,13 +44,11 @@ from ivimkit.cli.screen.check_tables import (
 from ivimkit.cli.screen.option_words import for_command_line
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import GeometryWarning, InputError, NoiseError
-from ivimkit.extend.b_value_advice import coverage_needed, n_distinct_settings, settings_of
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.fitting.identifiability import require_identifiable, unknown_to
+from ivimkit.fitting.identifiability import require_identifiable
 from ivimkit.noise import (
     NoiseEstimate,
-    ShellSignal,
     before_denoising,
     estimate,
     for_floor,
@@ -46,19 +57,22 @@ from ivimkit.noise import (
     shell_signals,
 )
 from ivimkit.parameter import RATE_UNIT
-from ivimkit.rounding import how_shown, percent, thousands
-from ivimkit.scan.acquisition import Acquisition
+from ivimkit.rounding import how_shown, thousands
 from ivimkit.scan.checks import ScanFinding, scan_findings
 from ivimkit.scan.dwi import DWI
-from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.thresholds import require_split
 
 __all__ = ["CheckReport"]
 
 _USUAL_SPLIT = 200.0
+_LEVELS: dict[str, Literal["ok", "note", "warning", "error"]] = {
+    "ok": "ok",
+    "": "note",
+    "warning": "warning",
+    "error": "error",
+}
 # Difference of sform and qform, in voxels, from which it is reported, as in reading the scan.
 _FORMS_DIFFER = r".*: its sform and qform differ by up to \S+ mm: the sform counts\. Volumes"
-_MIN_DIFFERENCE_VOXELS = 0.1
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,8 @@ class CheckReport:
         How the errors of parameters are found.
     motion : bool
         Whether motion is estimated.
+    answers : list
+        What --json says of the scans that are done.
     """
 
     ctx: typer.Context
@@ -90,6 +106,7 @@ class CheckReport:
     b_split: float | None = None
     errors: ErrorQuestion = field(default_factory=ErrorQuestion)
     motion: bool = True
+    answers: list[ScanCheck] = field(default_factory=list)
 
     def run(self, scans: Sequence[Path]) -> int:
         """Check all scans, or the one scan whose volumes they are; return the exit code."""
@@ -101,13 +118,25 @@ class CheckReport:
         # With --strict, too, a scan is described before it is refused.
         scan_input = replace(self.scan, strict=False)
         reading = scan_input.each(first_files(inputs), self.screen)
+        begin_log()
         with self.screen.warnings_shown():
             for number, scan in enumerate(inputs):
                 if number:
                     self.screen.show("")
                 check = partial(self._one, scan, reading[number], model, method, codes)
-                codes.append(exit_code_of(check, self.ctx))
+                codes.append(exit_code_of(partial(self._told, check, scan), self.ctx))
+        if self.screen.json:
+            self.screen.answer(CheckAnswer(units=CHECK_UNITS, scans=self.answers))
         return worst(codes)
+
+    def _told(self, check: Callable[[], None], scan: Path | Sequence[Path]) -> None:
+        """Check a scan; if it cannot be read, --json says so, too."""
+        try:
+            check()
+        except InputError as error:
+            name = str(first_files([scan])[0])
+            self.answers.append(ScanCheck(scan=named_by_address(name), error=str(error)))
+            raise
 
     def _one(
         self,
@@ -127,17 +156,20 @@ class CheckReport:
         signals = shell_signals(dwi)
         found = scan_findings(dwi)
         error = _why_not(dwi, model, method, found)
-        self.screen.show(Text(name, style="bold"), *_facts(dwi), "")
-        for mark, style, text in _findings(dwi, signals, model, error, found):
-            self.screen.show(Text.assemble((f"{mark:8}", style), text))
+        lines = list(check_findings(dwi, signals, model, error, found))
+        self.screen.show(Text(name, style="bold"), *scan_facts(dwi), "", *map(_line, lines))
+        motion = None
         if self.motion and not any(finding.is_hopeless for finding in found):
-            self._show_motion(dwi)
+            motion = self._show_motion(dwi)
         split = self._threshold(method)
         shown = signals
         if any(finding.kind == "spread" for finding in found):
             # The difference between such volumes is not noise.
             shown = tuple(replace(signal, sigma=math.nan) for signal in signals)
         noise, sigma = _noise(dwi, found)
+        coverage = dwi.acquisition.coverage()
+        left = dwi.acquisition.perfusion_left(b_split=split)
+        steps_seen = _before_fit(dwi, found)
         self.screen.show(
             "",
             _title("Settings" if dwi.acquisition.variables else "b-values"),
@@ -147,36 +179,62 @@ class CheckReport:
             _floor(dwi),
             "",
             _title("Coverage of the decay"),
-            coverage_table(dwi.acquisition.coverage()),
+            coverage_table(coverage),
             "",
             _title(f"Perfusion signal left, exp(-b D*), in %; D* in {how_shown(RATE_UNIT)[0]}"),
-            perfusion_table(dwi.acquisition.perfusion_left(b_split=split), split),
+            perfusion_table(left, split),
             "",
-            *_before_fit(dwi, found),
+            *_told_before_fit(steps_seen),
         )
+        errors = None
         if error is None:
-            answer = self.errors.answer(
+            errors = self.errors.found(
                 dwi.for_variables(model.variables).acquisition,
                 model,
                 method,
                 organ=self.setup.organ,
                 measured_snr=snr_of_scan(dwi, signals, sigma),
             )
-            self.screen.show(*answer, "")
-        self.screen.show(
-            Text(f"{name}: {_verdict(model, method, error, found)}", style="bold"),
-        )
+            self.screen.show(*errors.shown(), "")
+        verdict = _verdict(model, method, error, found)
+        self.screen.show(Text(f"{name}: {verdict}", style="bold"))
         refused = error is not None or (self.scan.strict and any(f.is_fault for f in found))
+        if self.screen.json:
+            self.answers.append(
+                ScanCheck(
+                    scan=name,
+                    can_be_fitted=error is None,
+                    verdict=verdict,
+                    error=None if error is None else str(error),
+                    shape=list(dwi.shape),
+                    voxel_size=[float(edge) for edge in dwi.geometry.voxel_size],
+                    n_volumes=dwi.acquisition.n_volumes,
+                    n_voxels=int(dwi.mask.size),
+                    n_voxels_fitted=int(dwi.n_voxels),
+                    model=model.name,
+                    method=method.name,
+                    checks=[_finding(mark, text) for mark, _, text in lines],
+                    motion=None if motion is None else _finding(motion.mark, motion.text),
+                    shells=shell_forms(shown),
+                    noise=noise,
+                    sigma=sigma if math.isfinite(sigma) else None,
+                    b_split=split,
+                    coverage=coverage_forms(coverage),
+                    perfusion_left=perfusion_form(left),
+                    before_the_fit=steps_seen,
+                    snr=None if errors is None or errors.errors is None else errors.snr,
+                    parameters=parameter_forms(None if errors is None else errors.errors),
+                )
+            )
         codes.append(WRONG_INPUT if refused else DONE)
 
-    def _show_motion(self, dwi: DWI) -> None:
+    def _show_motion(self, dwi: DWI) -> MotionFinding | None:
         finding = motion_finding(dwi)
-        if finding is None:
-            return
-        line = Text.assemble((f"{finding.mark:8}", finding.style), finding.text)
-        self.screen.show(line)
-        if self.screen.verbose and finding.motion is not None:
-            self.screen.show("", _title("Motion"), motion_table(dwi, finding.motion))
+        if finding is not None:
+            self.screen.show(_line((finding.mark, finding.style, finding.text)))
+            if self.screen.verbose and finding.motion is not None:
+                self.screen.show("", _title("Motion"), motion_table(dwi, finding.motion))
+        return finding
 
     def _threshold(self, method: FitMethod) -> float:
         organ = self.setup.preset()
@@ -201,40 +259,29 @@ def _why_not(
     return None
 
 
-def _facts(dwi: DWI) -> Iterator[str]:
-    """Describe the scan."""
-    shape = " x ".join(map(str, dwi.shape))
-    size = " x ".join(f"{edge:.3g}" for edge in dwi.geometry.voxel_size)
-    total = dwi.mask.size
-    yield (f"{shape} voxels of {size} mm, {dwi.acquisition.n_volumes} volumes, {dwi.stored.dtype}")
-    further = ", ".join(dwi.acquisition.variables)
-    roles = {"bvals": "b", "bvecs": "directions", "variables": further, "sidecar": further}
-    read = [(roles[s.role], s.path) for s in dwi.sources if s.role in roles]
-    if read:
-        yield ", ".join(f"{what} from {path}" for what, path in read)
-    if dwi.acquisition.bvecs is not None:
-        yield "directions are taken as unit vectors: their lengths do not count"
-    if dwi.n_voxels == total:
-        inside = thousands(total)
-        yield f"no mask: all {inside} voxels, air included (--mask auto finds the tissue)"
-    else:
-        share = dwi.n_voxels / total
-        yield f"mask: {thousands(dwi.n_voxels)} of {thousands(total)} voxels ({percent(share)})"
-        if dwi.mask_origin:
-            yield f"mask found by {dwi.mask_origin}"
-
-
-def _before_fit(dwi: DWI, found: Sequence[ScanFinding]) -> Iterator[RenderableType]:
-    """Say what the steps before the fit see in the scan."""
+def _before_fit(dwi: DWI, found: Sequence[ScanFinding]) -> list[str]:
+    """Return what the steps before the fit see in the scan."""
     if any(finding.is_fault for finding in found):
         # Volumes that are no images of the scan would be called displaced, or without signal.
-        return
+        return []
     told = [(step.title, step.tell(dwi)) for step in map(steps.get, steps.names())]
-    lines = [f"{title}: {text}." for title, text in told if text]
+    return [for_command_line(f"{title}: {text}.") for title, text in told if text]
+
+
+def _told_before_fit(lines: Sequence[str]) -> Iterator[RenderableType]:
     if lines:
         yield _title("Before the fit (ivimkit preprocess)")
-        yield from map(for_command_line, lines)
+        yield from lines
         yield ""
+
+
+def _line(finding: tuple[str, str, str]) -> Text:
+    mark, style, text = finding
+    return Text.assemble((f"{mark:8}", style), text)
+
+
+def _finding(mark: str, text: str) -> Finding:
+    return Finding(_LEVELS[mark], text)
 
 
 def _noise(dwi: DWI, odd: Sequence[ScanFinding]) -> tuple[str, float]:
@@ -284,112 +331,8 @@ def _floor(dwi: DWI) -> str:
     return f"Noise floor, where a method subtracts one: {source}."
 
 
-def _findings(
-    dwi: DWI,
-    signals: Sequence[ShellSignal],
-    model: SignalModel,
-    error: InputError | None,
-    odd: Sequence[ScanFinding],
-) -> Iterator[tuple[str, str, str]]:
-    """Yield a mark, its style and a sentence for each check."""
-    acquisition = dwi.acquisition
-    b = acquisition.bvals
-    faults = [finding for finding in odd if finding.is_fault]
-    # No check of the b-values can pass if they cannot belong to the volumes.
-    ok = _plain if faults else _ok
-    yield ok(f"{b.size} b-values for {b.size} volumes, {b.min():g} to {b.max():g} s/mm²")
-    yield from _position(dwi)
-    yield from _finite(dwi, signals, faults)
-    for finding in odd:
-        if not finding.is_hopeless:
-            yield _warning(for_command_line(str(finding)))
-    if not faults:
-        yield _ok("volumes and b-values belong together, judging by the signal")
-    if error is not None:
-        yield "error", "bold red", str(error)
-    else:
-        yield ok(
-            f"{n_distinct_settings(model, acquisition)} distinct {settings_of(model)} for the "
-            f"{model.n_free} free parameters of {model.name}"
-        )
-    found = model.advice(acquisition)
-    yield from map(_warning, found)
-    left_out = unknown_to(model, acquisition)
-    if left_out is not None:
-        yield _warning(left_out)
-    if not found and not faults:
-        poor = _not_covered(acquisition, model)
-        yield _ok(
-            f"the choice of b-values is sound for {model.name}"
-            + (f", but for {' and '.join(poor)}: see the coverage below" if poor else "")
-        )
-
-
-def _finite(
-    dwi: DWI, signals: Sequence[ShellSignal], faults: Sequence[ScanFinding]
-) -> Iterator[tuple[str, str, str]]:
-    """Report values that are not there."""
-    broken = dwi.n_voxels - max(signal.n_finite for signal in signals)
-    known = any(finding.kind == "not finite" for finding in faults)
-    missing = 0 if dwi.missing is None else int(np.count_nonzero(dwi.missing[dwi.mask]))
-    if broken and not known:
-        yield _warning(
-            f"{thousands(broken)} voxels have a NaN or infinite signal in all volumes and will "
-            "not be fitted; look for the failed processing step"
-        )
-    if missing and not known:
-        yield _warning(
-            f"{percent(missing / (dwi.n_voxels * len(dwi.volumes)))} of the values are NaN or "
-            "infinite: they are missing, and fits do without them"
-        )
-    elif not broken and not missing:
-        yield _ok("the signal is finite everywhere in the mask")
-
-
-def _not_covered(acquisition: Acquisition, model: SignalModel) -> list[str]:
-    """Name the ranges of b-values that the model needs and in which there are none."""
-    needed = coverage_needed(model, acquisition)
-    return [
-        f"b = {part.low:g}" if part.low == part.high else f"b = {part.low:g}-{part.high:g}"
-        for part in needed
-        if part.grade == "missing"
-    ]
-
-
-def _position(dwi: DWI) -> Iterator[tuple[str, str, str]]:
-    """Report the position of the scan, where it is ambiguous."""
-    geometry = dwi.geometry
-    if not geometry.placed:
-        yield _warning(
-            "the scan does not say where its voxels are: masks, labels and maps are used voxel "
-            "by voxel"
-        )
-        return
-    if geometry.other_affine is None:
-        return
-    apart = float(np.abs(geometry.shifts(Geometry(geometry.other_affine), dwi.shape)).max())
-    if apart > _MIN_DIFFERENCE_VOXELS * min(geometry.voxel_size):
-        yield _warning(
-            f"sform and qform of the scan differ by up to {apart:.2g} mm: the sform counts. "
-            "Masks, labels and maps that lie where the qform says are recognised if they have "
-            "all voxels of the scan"
-        )
-
-
 def _title(text: str) -> Text:
     return Text(text, style="bold")
-
-
-def _ok(text: str) -> tuple[str, str, str]:
-    return "ok", "green", text
-
-
-def _plain(text: str) -> tuple[str, str, str]:
-    return "", "", text
-
-
-def _warning(text: str) -> tuple[str, str, str]:
-    return "warning", "yellow", text
 
 
 def _verdict(

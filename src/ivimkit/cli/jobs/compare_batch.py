@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ivimkit import io, models, quality
+from ivimkit.cli.answers.json_answer import rows_of
+from ivimkit.cli.answers.table_answers import CompareAnswer, ComparedScan
 from ivimkit.cli.jobs.scan_batch import Job, OneScan, ScanBatch
 from ivimkit.cli.options.assignments import words
 from ivimkit.cli.options.compare_options import CompareOptions, Criterion
@@ -92,6 +94,14 @@ class CompareBatch(ScanBatch):
             for k, one in enumerate(setups)
         ]
 
+    def document(self) -> CompareAnswer:
+        """Return what --json prints."""
+        return CompareAnswer(criterion=self.choice.criterion.value, scans=self.answers)
+
+    def failure(self, scan: str, error: str) -> ComparedScan:
+        """Return what --json says of a scan that failed."""
+        return ComparedScan(scan=scan, error=error)
+
     def _fit_method(self, names: Sequence[str]) -> tuple[FitMethod, FitSetup]:
         """Return the method with its options, and the setup that they come from."""
         choice, given = self.choice, self.choice.option or ()
@@ -152,6 +162,17 @@ class _Job:
         ]
         comparison_folder(comparison).save(scan.folder, *further, overwrite=batch.overwrite)
         figures = (scan.folder / FIGURE).parent if batch.figures else None
+        if batch.screen.json:
+            batch.answers.append(
+                ComparedScan(
+                    scan=scan.name,
+                    folder=str(scan.folder),
+                    models=list(comparison.names),
+                    left_out=dict(comparison.left_out),
+                    regions=rows_of(table),
+                    verdicts=list(quality.verdicts(table)),
+                )
+            )
         batch.screen.show(
             Text(
                 f"{', '.join(comparison.names)} by {_TITLES[comparison.criterion]}", style="bold"

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from rich.text import Text
 
 from ivimkit import io, organs, quality, report
-from ivimkit.cli.error_guard import command_line
 from ivimkit.cli.jobs.plot_files import (
     FIGURES,
     Drawing,
@@ -23,6 +22,8 @@ from ivimkit.cli.jobs.plot_files import (
     write_figures,
 )
 from ivimkit.cli.jobs.simulate_files import PhantomFiles
+from ivimkit.cli.process.run_log import begin_log
+from ivimkit.cli.process.typed_line import command_line
 from ivimkit.cli.screen.demo_tables import error_tables, lesion_table
 from ivimkit.cli.screen.fit_tables import timing
 from ivimkit.cli.screen.progress import progress_shown
@@ -44,7 +45,15 @@ __all__ = ["METHODS", "DemoRun"]
 METHODS = ("segmented", "trr", "varpro")
 _MARK = "README.txt"
 _TABLES = ("errors.csv", "lesion.csv")
-_PICTURES = ("comparison.png", "histograms.png", "voxel_lesion.png", "voxel_liver.png")
+_PICTURES = (
+    "comparison.png",
+    "histograms.png",
+    "lesion.png",
+    "voxel_lesion.png",
+    "voxel_liver.png",
+)
+_DIGITS = 5
+"""Significant digits of the tables."""
 _NOTICEABLE = 3.0
 """Seconds after which a user wonders."""
 
@@ -91,6 +100,7 @@ class DemoRun:
             Whether a folder that is not from a demo may be written to.
         """
         self._claim(overwrite)
+        begin_log()
         made = self.phantom.write(self.folder / "phantom", overwrite=True)
         dwi = io.load(
             self.folder / "phantom" / "dwi.nii.gz",
@@ -109,6 +119,9 @@ class DemoRun:
         self._write_tables(errors, lesions)
         page = self._report(made, results["varpro"])
         self.screen.show(
+            "",
+            f"start with {page}",
+            f"to look into every voxel: ivimkit view {self.folder / 'varpro'}",
             *error_tables(errors, METHODS),
             _title("The lesion and the liver around it (mean ± sd of voxels)"),
             lesion_table(lesions, made),
@@ -120,7 +133,6 @@ class DemoRun:
             ),
             "",
             f"maps, pictures and tables in {self.folder}; start with {page}",
-            f"to look into every voxel: ivimkit view {self.folder / 'varpro'}",
         )
 
     def _claim(self, overwrite: bool) -> None:
@@ -177,6 +189,9 @@ class DemoRun:
                 results["varpro"], labels=made.labels, label_names=made.label_names
             ),
         }
+        figures["lesion.png"] = report.lesion_panels(
+            results["varpro"], made.region("lesion"), dwi=dwi, reference=made.region("liver")
+        )
         for name in ("lesion", "liver"):
             voxel = _middle(made.region(name))
             figures[f"voxel_{name}.png"] = report.voxel_plot(dwi, results, voxel)
@@ -199,8 +214,8 @@ class DemoRun:
         lesion = pd.concat(dict(lesions), names=["method"])
 
         def write(stage: Path) -> None:
-            write_csv(stage / "errors.csv", errors)
-            write_csv(stage / "lesion.csv", lesion)
+            write_csv(stage / "errors.csv", errors.map(_shortened))
+            write_csv(stage / "lesion.csv", lesion.map(_shortened))
 
         write_folder(self.folder, _TABLES, write)
 
@@ -211,6 +226,13 @@ def _title(text: str) -> Text:
 
 def _write_readme(path: Path) -> None:
     path.write_text(_README, encoding="utf-8", newline="")
+
+
+def _shortened(value: object) -> object:
+    """Return a number with few digits: more of them would say nothing."""
+    if not isinstance(value, float):
+        return value
+    return float(np.format_float_positional(value, _DIGITS, unique=False, fractional=False))
 
 
 def _middle(region: NDArray[np.bool_]) -> tuple[int, ...]:

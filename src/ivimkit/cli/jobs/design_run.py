@@ -12,8 +12,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from ivimkit import io
+from ivimkit.cli.answers.design_answer import design_answer
 from ivimkit.cli.options.design_input import DesignInput
 from ivimkit.cli.options.output_folders import check_writable
+from ivimkit.cli.process.run_log import begin_log
 from ivimkit.cli.screen.design_tables import (
     comparison_table,
     design_summary,
@@ -29,6 +31,8 @@ from ivimkit.simulate.protocol import Protocol
 from ivimkit.writing import Files, write_files
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ivimkit.cli.jobs.plot_files import Drawing
 
 __all__ = ["DesignRun"]
@@ -68,55 +72,38 @@ class DesignRun:
         if out is not None:
             check_writable(out)
             io.check_design(out, overwrite=overwrite)
+        begin_log()
         with self.screen.warnings_shown():
             others = request.protocols()
             plan = request.designed()
             wanted = request.wanted_errors(plan)
-            shown = [
-                *design_summary(plan, request.tr),
-                "",
-                Text("Expected errors, over the tissues of the prior", style="bold"),
-                error_table(plan),
-                Text(_FOR_WHOM[plan.problem.goal.criterion], style="dim"),
-                *self._compared(plan, others),
-                *self._answered(plan, wanted),
-                *self._checked(plan),
-            ]
+            compared = plan.comparison(others) if others else None
+            needed = [plan.needed(name, error) for name, error in wanted.items()]
+            simulated = self._simulated(plan)
             if out is not None:
                 self._write(plan, others, out)
-        self.screen.show(*shown)
+        if self.screen.json:
+            self.screen.answer(design_answer(plan, compared, needed, simulated))
+            return
+        self.screen.show(
+            *design_summary(plan, request.tr),
+            "",
+            Text("Expected errors, over the tissues of the prior", style="bold"),
+            error_table(plan),
+            Text(_FOR_WHOM[plan.problem.goal.criterion], style="dim"),
+            *_compared(plan, compared),
+            *(["", *needed_lines(plan, needed)] if needed else []),
+            *_checked(plan, simulated, request.monte_carlo),
+        )
         if out is not None:
             self.screen.show("", f"written: {out}")
 
-    def _compared(
-        self, plan: ProtocolDesign, others: dict[str, Protocol]
-    ) -> Iterator[RenderableType]:
-        if not others:
-            return
-        yield ""
-        yield Text("Other protocols in the same scan time, against the design", style="bold")
-        yield comparison_table(plan, plan.comparison(others))
-        known = [published(name) for name in others if name in published_names()]
-        for one in known:
-            yield Text(f"{one.name}: {one.title}. {one.reference}", style="dim")
-
-    def _answered(
-        self, plan: ProtocolDesign, wanted: dict[str, float]
-    ) -> Iterator[RenderableType]:
-        if wanted:
-            yield ""
-            found = [plan.needed(name, error) for name, error in wanted.items()]
-            yield from needed_lines(plan, found)
-
-    def _checked(self, plan: ProtocolDesign) -> Iterator[RenderableType]:
+    def _simulated(self, plan: ProtocolDesign) -> pd.DataFrame | None:
         n = self.request.monte_carlo
         if n is None:
-            return
+            return None
         self.screen.note(f"fitting {n} simulated voxels")
-        found = plan.monte_carlo(n, self.request.fit_methods(plan), seed=self.request.seed)
-        yield ""
-        yield Text(f"Fits of {n} simulated voxels", style="bold")
-        yield simulated_table(plan, found)
+        return plan.monte_carlo(n, self.request.fit_methods(plan), seed=self.request.seed)
 
     def _write(self, plan: ProtocolDesign, others: dict[str, Protocol], folder: Path) -> None:
         # Imported here: matplotlib takes half a second.
@@ -125,6 +112,27 @@ class DesignRun:
         figure = design_panels(plan, others, tr=self.request.tr)
         picture = Files([_FIGURE], partial(_save, figure))
         write_files(folder, picture, design_files(plan))
+
+
+def _compared(plan: ProtocolDesign, rows: pd.DataFrame | None) -> Iterator[RenderableType]:
+    if rows is None:
+        return
+    yield ""
+    yield Text("Other protocols in the same scan time, against the design", style="bold")
+    yield comparison_table(plan, rows)
+    for name in rows.index:
+        if name in published_names():
+            one = published(str(name))
+            yield Text(f"{one.name}: {one.title}. {one.reference}", style="dim")
+
+
+def _checked(
+    plan: ProtocolDesign, rows: pd.DataFrame | None, n: int | None
+) -> Iterator[RenderableType]:
+    if rows is not None:
+        yield ""
+        yield Text(f"Fits of {n} simulated voxels", style="bold")
+        yield simulated_table(plan, rows)
 
 
 def _save(figure: Drawing, folder: Path) -> None:

@@ -17,6 +17,7 @@ from ivimkit.cli.options.model_file import ModelFile
 from ivimkit.cli.options.output_folders import check_writable
 from ivimkit.cli.options.result_input import check_names, load_regions, with_scan
 from ivimkit.cli.options.result_options import FittedFiles, RegionFiles
+from ivimkit.cli.process.run_log import begin_log
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import OptionError
 from ivimkit.fitting.result import FitResult
@@ -60,6 +61,7 @@ class DicomExport:
         """Load, draw, write, and say which files there are."""
         kinds = self.check()
         file = ModelFile(self.files.model, self.screen)
+        begin_log()
         with self.screen.warnings_shown():
             [result] = file.load([folder], "no 95 % limits of regions" if "sr" in kinds else "")
             maps = exported_maps(result, self._maps())

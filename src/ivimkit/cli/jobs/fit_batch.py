@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 from rich.text import Text
 
 from ivimkit import io
+from ivimkit.cli.answers.fit_answer import fit_answer, fitted_scan
+from ivimkit.cli.answers.table_answers import FitAnswer, FittedScan
 from ivimkit.cli.jobs.scan_batch import Job, OneScan, ScanBatch
 from ivimkit.cli.jobs.scan_steps import ScanSteps
 from ivimkit.cli.options.assignments import number_list
@@ -136,6 +138,14 @@ class FitBatch(ScanBatch):
             for setup, one in zip(setups, labels, strict=True)
         ]
 
+    def document(self) -> FitAnswer:
+        """Return what --json prints."""
+        return fit_answer(self.answers)
+
+    def failure(self, scan: str, error: str) -> FittedScan:
+        """Return what --json says of a scan that failed."""
+        return FittedScan(scan=scan, error=error)
+
     def budget(self) -> MemoryBudget:
         """Return what a fit may take: what is left for it of the memory of the process."""
         if self.mem_mb is None:
@@ -195,6 +205,8 @@ class _Job:
         clock = time.perf_counter()
         figures = self._save(result, shown, scan.folder, *further)
         batch.screen.note(f"saved in {time.perf_counter() - clock:.2f} s")
+        if batch.screen.json:
+            batch.answers.append(fitted_scan(scan.name, result, scan.folder))
         self._summarise(result, scan.folder, figures)
 
     def _fit(self, scan: OneScan, dwi: DWI, model: SignalModel, sigma: Any) -> FitResult:

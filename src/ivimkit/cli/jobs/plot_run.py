@@ -24,6 +24,7 @@ from ivimkit.cli.options.plot_options import PlotOptions
 from ivimkit.cli.options.result_input import load_regions, with_scan
 from ivimkit.cli.options.result_options import FittedFiles
 from ivimkit.cli.options.shared_options import Unreliable
+from ivimkit.cli.process.run_log import begin_log
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import OptionError
 from ivimkit.extend.derived_maps import describe
@@ -60,6 +61,7 @@ class ResultPlot:
         folder = out or _usual_folder(folders)
         check_writable(folder)
         file = ModelFile(self.files.model, self.screen)
+        begin_log()
         with self.screen.warnings_shown():
             loaded = file.load(folders, "no curves and no residuals")
             results = dict(zip(shown_names(folders), loaded, strict=True))

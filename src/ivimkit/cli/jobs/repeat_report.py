@@ -11,11 +11,14 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from ivimkit import io, quality
+from ivimkit.cli.answers.json_answer import rows_of
+from ivimkit.cli.answers.table_answers import RepeatAnswer
 from ivimkit.cli.options.assignments import words
 from ivimkit.cli.options.model_file import ModelFile
 from ivimkit.cli.options.output_folders import check_writable
 from ivimkit.cli.options.repeat_input import RepeatInput
 from ivimkit.cli.options.repeat_options import RepeatOptions
+from ivimkit.cli.process.run_log import begin_log
 from ivimkit.cli.screen.repeat_tables import change_table, repeat_table
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import OptionError
@@ -52,13 +55,27 @@ class RepeatReport:
         source = RepeatInput(
             self.options, maps, None if model is None else ModelFile(model, self.screen)
         )
+        begin_log()
         with self.screen.warnings_shown():
             values = source.values(scans)
             table = self._table(values, maps)
-            tables = {"repeatability" if self.options.change is None else "change": table}
+            kind = "repeatability" if self.options.change is None else "change"
+            tables = {kind: table}
             # All that can fail comes before anything is written.
             figures = self._drawn(values, table)
             files = self._write({**tables, "values": values}, figures)
+        if self.screen.json:
+            units = {str(row["map"]): str(row.get("unit") or "") for row in rows_of(values)}
+            is_change = kind == "change"
+            self.screen.answer(
+                RepeatAnswer(
+                    units=units,
+                    values=rows_of(values),
+                    repeatability=None if is_change else rows_of(table),
+                    change=rows_of(table) if is_change else None,
+                )
+            )
+            return
         shown = self._repeatability(table) if self.options.change is None else self._changes(table)
         self.screen.show(*shown, *map(str, files))
 

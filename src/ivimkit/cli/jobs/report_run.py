@@ -19,6 +19,7 @@ from ivimkit.cli.options.result_input import check_names, load_regions, with_sca
 from ivimkit.cli.options.scan_input import ScanInput
 from ivimkit.cli.options.shared_options import MachineOptions
 from ivimkit.cli.process.exit_codes import DONE
+from ivimkit.cli.process.run_log import begin_log
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import OptionError
 from ivimkit.fitting.result import FitResult
@@ -69,6 +70,7 @@ class ReportRun:
         check_writable(target.parent)
         target = check_file(target, overwrite=self.page.overwrite)
         file = ModelFile(self.page.model, self.screen)
+        begin_log()
         with self.screen.warnings_shown():
             loaded = file.load(folders, "no curves and no residuals")
             results = [self._with_scan(result, k) for k, result in enumerate(loaded)]

@@ -14,12 +14,15 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from ivimkit import io, quality
+from ivimkit.cli.answers.json_answer import rows_of
+from ivimkit.cli.answers.table_answers import RoiAnswer
 from ivimkit.cli.options.assignments import words
 from ivimkit.cli.options.model_file import ModelFile
 from ivimkit.cli.options.output_folders import check_writable
 from ivimkit.cli.options.result_input import with_scan
 from ivimkit.cli.options.result_options import FittedFiles
 from ivimkit.cli.options.roi_options import RoiOptions
+from ivimkit.cli.process.run_log import begin_log
 from ivimkit.cli.screen.roi_tables import (
     comparison_table,
     mean_fit_lines,
@@ -73,6 +76,7 @@ class RegionReport:
         self._check()
         file = ModelFile(self.files.model, self.screen)
         missing = "no fit of the mean signals"
+        begin_log()
         with self.screen.warnings_shown():
             [result] = file.load([folder], missing if self.regions.mean_fit else "")
             # Without the equation there is no fit, and so no need for the scan.
@@ -106,9 +110,26 @@ class RegionReport:
             disagreeing = (
                 () if means is None else quality.disagreements(result, labels, means=means)
             )
+        self.screen.answer(self._answer(folder, tables))
         self._show(result, tables, names, disagreeing)
         for path in files:
             self.screen.show(str(path))
+
+    def _answer(self, folder: Path, tables: Mapping[str, pd.DataFrame]) -> RoiAnswer | None:
+        """Return what --json prints."""
+        if not self.screen.json:
+            return None
+        maps, compared = self._named(tables["maps"]), tables.get("comparison")
+        return RoiAnswer(
+            units={str(row["map"]): str(row["unit"]) for row in rows_of(maps)},
+            result=str(folder),
+            maps=rows_of(maps),
+            regions=rows_of(self._named(tables["regions"])),
+            comparison=None if compared is None else rows_of(self._named(compared)),
+            sentence=None
+            if compared is None
+            else quality.sentence(compared, reference=self._surroundings),
+        )
 
     def _check(self) -> None:
         """Refuse inconsistent options, before anything is read."""
@@ -148,8 +169,9 @@ class RegionReport:
         asked = self.regions
         if asked.lesion is None:
             return None
-        lesion = labels[asked.lesion]
-        within = None if asked.reference is None else labels[asked.reference]
+        lesion = labels[_name_of(asked.lesion, labels)]
+        reference = asked.reference
+        within = None if reference is None else labels[_name_of(reference, labels)]
         if asked.ring is None:
             assert within is not None
             return lesion, within
@@ -191,14 +213,16 @@ class RegionReport:
     def _write(self, tables: Mapping[str, pd.DataFrame]) -> list[Path]:
         if self.out is None:
             return []
-        written = {}
-        for name, table in tables.items():
-            flat = table.reset_index()
-            known = {key: text for key, text in self.columns.items() if text is not None}
-            for place, (key, text) in enumerate(known.items()):
-                flat.insert(place, key, text)
-            written[name] = flat
+        written = {name: self._named(table) for name, table in tables.items()}
         return io.save_tables(written, self.out, overwrite=self.overwrite)
+
+    def _named(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return a table with its index, subject and session as columns."""
+        flat = table.reset_index()
+        known = {key: text for key, text in self.columns.items() if text is not None}
+        for place, (key, text) in enumerate(known.items()):
+            flat.insert(place, key, text)
+        return flat
 
     def _show(
         self,
@@ -207,7 +231,7 @@ class RegionReport:
         names: Sequence[str],
         disagreeing: Sequence[quality.Disagreement],
     ) -> None:
-        if self.screen.quiet:
+        if self.screen.quiet or self.screen.json:
             return
         if self.regions.maps is None:
             names = [
@@ -244,6 +268,13 @@ class RegionReport:
                 "",
             ]
         self.screen.show(*shown)
+
+
+def _name_of(text: str, labels: Labels) -> str:
+    """Return the name of a region that is given by its name, or by its number in the image."""
+    if text in labels.names.values():
+        return text
+    return next((name for number, name in labels.names.items() if str(number) == text), text)
 
 
 def _means(result: FitResult, labels: Labels) -> FitResult | None:

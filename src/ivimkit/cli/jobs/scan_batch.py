@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import typer
 from rich.text import Text
 
-from ivimkit.cli.error_guard import command_line, exit_code_of
+from ivimkit.cli.error_guard import exit_code_of
 from ivimkit.cli.options.output_folders import check_writable, output_folders
 from ivimkit.cli.options.scan_input import ScanInput, first_files, weight_list
 from ivimkit.cli.process.address_copies import named_by_address
 from ivimkit.cli.process.exit_codes import DONE, worst
+from ivimkit.cli.process.run_log import begin_log
+from ivimkit.cli.process.typed_line import command_line
 from ivimkit.cli.screen.terminal import Screen, say_error
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.fitting.settings import ScanReading
@@ -89,6 +91,8 @@ class ScanBatch(ABC):
         Whether results may be replaced.
     figures : bool
         Whether to draw.
+    answers : list
+        What --json says of the scans that are done.
     """
 
     ending: ClassVar[str]
@@ -100,6 +104,7 @@ class ScanBatch(ABC):
     out: Path | None = None
     overwrite: bool = False
     figures: bool = True
+    answers: list[Any] = field(default_factory=list)
 
     @abstractmethod
     def check_lists(self) -> None:
@@ -140,6 +145,7 @@ class ScanBatch(ABC):
                 check_writable(folder / FIGURES)
             self.check_output(folder)
         codes = []
+        begin_log()
         with self.screen.warnings_shown():
             for files, folder, reading, job in zip(inputs, folders, inside, jobs, strict=True):
                 if len(inputs) > 1:
@@ -147,13 +153,26 @@ class ScanBatch(ABC):
                 one = OneScan(files, folder, reading)
                 codes.append(exit_code_of(partial(self._do, job, one), self.ctx))
         failed = [str(files) for files, code in zip(inputs, codes, strict=True) if code != DONE]
+        self.screen.answer(self.document())
         if failed and len(inputs) > 1:
             say_error(f"failed: {len(failed)} of {len(inputs)} scans: {', '.join(failed)}")
         return worst(codes)
 
+    def document(self) -> Any:
+        """Return what --json prints of all scans; None for a command without it."""
+        return None
+
+    def failure(self, scan: str, error: str) -> Any:
+        """Return what --json says of a scan that failed; None for a command without it."""
+        return None
+
     def _do(self, job: Job, one: OneScan) -> None:
-        self.check_output(one.folder)
-        job(one)
+        try:
+            self.check_output(one.folder)
+            job(one)
+        except Exception as error:
+            self.answers.append(self.failure(one.name, named_by_address(str(error))))
+            raise
 
     @property
     def call(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,7 @@ _OPTIONAL = tuple(
     for ending in dict.fromkeys((*SCAN_ENDINGS.values(), *TABLE_ENDINGS))
     if ending != SCAN_ENDINGS["bvals"]
 )
+_NAMES = "labels.tsv"
 _RECORD = "phantom.json"
 _DEFAULT_TEXTURE = "default"
 _BODY = "body.nii.gz"
@@ -156,6 +158,7 @@ class PhantomFiles:
         io.save_scan(made.dwi, folder / "dwi.nii.gz")
         io.save_map(made.dwi.mask.astype(np.uint8), folder / "mask.nii.gz", geometry)
         io.save_map(made.labels, folder / "labels.nii.gz", geometry)
+        (folder / _NAMES).write_text(_table_of_names(made.label_names), encoding="utf-8")
         for name, values in made.truth.items():
             about = dataclasses.replace(made.model[name], name=f"true_{name}")
             io.save_map(values, folder / f"true_{name}.nii.gz", geometry, about=about)
@@ -198,10 +201,15 @@ def _names(model: SignalModel, acquisition: Acquisition, artefacts: Artefacts | 
     directions = [] if acquisition.bvecs is None else ["dwi.bvec"]
     table = [f"dwi{TABLE_ENDINGS[0]}"] if acquisition.variables else []
     truth = [f"true_{name}.nii.gz" for name in model.names]
-    images = ["mask.nii.gz", "labels.nii.gz", *truth]
+    images = ["mask.nii.gz", "labels.nii.gz", _NAMES, *truth]
     if artefacts is not None:
         images += [_BODY, *([_DISPLACEMENT] if _breathes(artefacts) else [])]
     return ["dwi.nii.gz", "dwi.bval", *directions, *table, *images, _RECORD]
+
+
+def _table_of_names(names: Mapping[int, str]) -> str:
+    """Return the names of the labels as a table, which is found next to their image."""
+    return "index\tname\n" + "".join(f"{label}\t{name}\n" for label, name in names.items())
 
 
 def _outdated(folder: Path) -> list[str]:

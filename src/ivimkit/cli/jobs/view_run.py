@@ -12,6 +12,7 @@ from ivimkit.cli.options.output_folders import shown_names
 from ivimkit.cli.options.result_input import check_names, load_regions, with_scan
 from ivimkit.cli.options.result_options import FittedFiles, RegionFiles
 from ivimkit.cli.process.interruption import raise_if_interrupted
+from ivimkit.cli.process.run_log import begin_log
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import IvimkitWarning, OptionError
 from ivimkit.viewer import view
@@ -49,6 +50,7 @@ class ResultView:
             raise OptionError("a result is named twice; expected different ones. Leave one out")
         check_names(self.regions.labels, self.regions.names)
         file = ModelFile(self.files.model, self.screen)
+        begin_log()
         with self.screen.warnings_shown():
             results = [
                 with_scan(

@@ -65,7 +65,8 @@ class BidsDataset:
             metavar="LABELS",
             show_default=False,
             rich_help_panel=_DATASET_PANEL,
-            help="Subjects, with or without sub-, separated by commas. Repeatable.",
+            help="Subjects, with or without sub-, separated by commas. Repeatable. Also "
+            "--participant_label.",
         ),
     ] = None
     session_id: Annotated[
@@ -76,7 +77,8 @@ class BidsDataset:
             metavar="LABELS",
             show_default=False,
             rich_help_panel=_DATASET_PANEL,
-            help="Sessions, with or without ses-, separated by commas. Repeatable.",
+            help="Sessions, with or without ses-, separated by commas. Repeatable. Also "
+            "--session-label.",
         ),
     ] = None
     bids_filter_file: Annotated[
@@ -211,7 +213,8 @@ class BidsMachine:
             show_default=False,
             rich_help_panel=MACHINE_PANEL,
             help="Scans at a time, at most; by default as many as processors, also those of a "
-            "container. 0: one after the other in this process, to look for faults.",
+            "container. 0: one after the other in this process, to look for faults. Also "
+            "--nprocs.",
         ),
     ] = None
     threads: Annotated[
@@ -224,7 +227,7 @@ class BidsMachine:
             show_default=False,
             rich_help_panel=MACHINE_PANEL,
             help="Threads of each scan. By default the processors are divided among the scans; "
-            "the maps do not depend on it.",
+            "the maps do not depend on it. Also --omp-nthreads.",
         ),
     ] = None
     mem_mb: Annotated[

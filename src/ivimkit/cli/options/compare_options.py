@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ivimkit.cli.options.completion import complete_list
 from ivimkit.cli.options.plugin_names import (
     complete,
     method_names,
@@ -50,8 +51,9 @@ class CompareOptions:
     models: Annotated[
         str,
         typer.Option(
-            metavar="LIST",
+            metavar="NAME|FILE,...",
             rich_help_panel=MODEL_PANEL,
+            autocompletion=complete_list(lambda: (*model_names(), "all")),
             help=f"Models to compare: {', '.join(model_names())}, and Python files that define "
             "models, like biexp,./mine.py; or all, without those that the scan does not support.",
         ),

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ivimkit.cli.options.completion import complete_maps, complete_region
 from ivimkit.cli.options.scan_options import SeriesOption
 from ivimkit.cli.options.shared_options import DICOM_PANEL, OUTPUT_PANEL, REGION_PANEL
 
@@ -35,6 +36,7 @@ class DicomOutput:
             metavar="LIST",
             show_default=False,
             rich_help_panel=OUTPUT_PANEL,
+            autocompletion=complete_maps,
             help="Maps to write, like D,f,D_sd. By default those that figures show.",
         ),
     ] = None
@@ -79,6 +81,7 @@ class ExportOptions(DicomOutput):
             metavar="NAME",
             show_default=False,
             rich_help_panel=REGION_PANEL,
+            autocompletion=complete_region,
             help="Region that the picture shows close up, on image and maps. By default it shows "
             "the maps.",
         ),

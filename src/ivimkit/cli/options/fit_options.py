@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ivimkit.cli.options.completion import complete_choice, complete_parameter
 from ivimkit.cli.options.plugin_names import (
     complete,
     method_names,
@@ -98,15 +99,17 @@ class FitOptions(ModelOptions):
             metavar="NAME=LOW:HIGH",
             show_default=False,
             rich_help_panel=MODEL_PANEL,
+            autocompletion=complete_parameter,
             help="Bounds of a parameter, like D=0:5e-3 (mm²/s) or f=0:0.5. Repeatable.",
         ),
     ] = None
     fix: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=VALUE",
+            metavar="NAME=VALUE|FILE",
             show_default=False,
             rich_help_panel=MODEL_PANEL,
+            autocompletion=complete_parameter,
             help="Fix a parameter, like D_star=0.02, or to a map, placed by position and looked "
             "for next to each scan: D=D.nii.gz. Repeatable.",
         ),
@@ -117,6 +120,7 @@ class FitOptions(ModelOptions):
             metavar="NAME=VALUE",
             show_default=False,
             rich_help_panel=MODEL_PANEL,
+            autocompletion=complete_parameter,
             help="Starting value, for methods that use one (trr), like D_star=0.03. Repeatable.",
         ),
     ] = None
@@ -147,6 +151,7 @@ class FitOptions(ModelOptions):
             metavar="NAME",
             show_default=False,
             rich_help_panel=BAYES_PANEL,
+            autocompletion=complete_choice("mean", "median", "mode"),
             help="Posterior estimate that the maps show: mean (the default), median or mode.",
         ),
     ] = None
@@ -166,6 +171,7 @@ class FitOptions(ModelOptions):
             metavar="KIND",
             show_default=False,
             rich_help_panel=TRUST_PANEL,
+            autocompletion=complete_choice("gaussian", "rician", "chi"),
             help="Noise distribution: rician (magnitudes), gaussian; for varpro also chi. "
             "By default gaussian for varpro and rician for bayes.",
         ),
@@ -191,12 +197,13 @@ class FitOptions(ModelOptions):
     uncertainty: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME",
+            metavar="NAME[:OPTION=VALUE]",
             show_default=False,
             rich_help_panel=TRUST_PANEL,
             autocompletion=complete(uncertainty_names),
             help="Also write standard deviations and 95 % limits of the maps (D_sd, D_lo, "
-            f"D_hi), found by: {', '.join(uncertainty_names())}.",
+            f"D_hi), found by: {', '.join(uncertainty_names())}. With options, like "
+            "bootstrap:n=500 or profile:parameters=D+f.",
         ),
     ] = None
     sigma: Annotated[str | None, in_panel(SIGMA, TRUST_PANEL)] = None

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ivimkit import io, methods, organs, priors
-from ivimkit import uncertainty as estimators
 from ivimkit.cli.options.assignments import number, pair, parse_assignments
+from ivimkit.cli.options.estimator_words import estimator_of
 from ivimkit.cli.options.files_per_scan import files_for
 from ivimkit.cli.options.fit_options import FitOptions
 from ivimkit.cli.options.model_file import model_of
@@ -198,7 +198,7 @@ class FitSetup(FitOptions):
         """Return the uncertainty estimator, if one was named, after it accepted the rest."""
         if self.uncertainty is None:
             return None
-        estimator = estimators.get(self.uncertainty)
+        estimator = estimator_of(self.uncertainty)
         estimator.check(model, method)
         return estimator
 

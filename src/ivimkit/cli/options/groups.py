@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 __all__ = ["with_groups_spread"]
 
 
-def with_groups_spread(command: Callable[..., None]) -> Callable[..., None]:
+def with_groups_spread(command: Callable[..., None], *, around: Any = None) -> Callable[..., None]:
     """Return a command for typer: each group among its parameters becomes a row of options.
 
     Parameters
@@ -20,6 +20,8 @@ def with_groups_spread(command: Callable[..., None]) -> Callable[..., None]:
         A command as typer knows it, except that some of its parameters are annotated with a
         group: a dataclass whose fields are annotated, and have defaults, like parameters of a
         command.
+    around : dataclass, optional
+        A further group, whose options are for what is around the command; it does not get them.
 
     Returns
     -------
@@ -54,9 +56,13 @@ def with_groups_spread(command: Callable[..., None]) -> Callable[..., None]:
             parameters += own
         else:
             parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+    outer = [] if around is None else _parameters(around)
+    parameters += outer
 
     @functools.wraps(command)
     def run(**values: Any) -> None:
+        for option in outer:
+            del values[option.name]
         made = {
             name: group(**{option: values.pop(option) for option in names[name]})
             for name, group in groups.items()

@@ -15,6 +15,7 @@ __all__ = [
     "model_names",
     "organ_names",
     "prior_names",
+    "step_names",
     "uncertainty_names",
 ]
 
@@ -42,6 +43,11 @@ def prior_names() -> tuple[str, ...]:
 def organ_names() -> tuple[str, ...]:
     """Return the names of all organ presets."""
     return organs.names()
+
+
+def step_names() -> tuple[str, ...]:
+    """Return the names of all steps before a fit."""
+    return _modules("steps")
 
 
 def complete(names: Callable[[], tuple[str, ...]]) -> Callable[[str], list[str]]:

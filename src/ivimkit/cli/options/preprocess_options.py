@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ivimkit.cli.options.completion import complete_step
 from ivimkit.cli.options.shared_options import VOLUME_PANEL
 
 __all__ = ["PREPROCESS_PANEL", "Preprocess", "Steps"]
@@ -18,6 +19,7 @@ Steps = Annotated[
         "--steps",
         metavar="auto|LIST",
         rich_help_panel=PREPROCESS_PANEL,
+        autocompletion=complete_step,
         help="auto: what the scan needs. Or the steps in their order, with commas, each with "
         "options or without, like align:transform=affine,outliers. ivimkit methods lists them "
         "with their options.",
@@ -30,6 +32,7 @@ Preprocess = Annotated[
         metavar="auto|STEPS",
         show_default=False,
         rich_help_panel=VOLUME_PANEL,
+        autocompletion=complete_step,
         help="Steps before the fit, as of ivimkit preprocess: auto (what the scan needs), or a "
         "list like align,outliers. The scan that was fitted is saved in DIR/preprocessed.",
     ),

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ivimkit.cli.options.completion import complete_maps, complete_region
 from ivimkit.cli.options.result_options import FittedModel, LabelNames
 from ivimkit.cli.options.shared_options import OUTPUT_PANEL, REGION_PANEL, Overwrite, out_option
 
@@ -61,6 +62,7 @@ class RepeatOptions:
             metavar="LIST",
             show_default=False,
             rich_help_panel=REGION_PANEL,
+            autocompletion=complete_maps,
             help="Maps, like ADC,D,f. By default those of ADC, D, f, D_star and fD_star that "
             "there are.",
         ),
@@ -99,6 +101,7 @@ class RepeatOptions:
             metavar="REGION",
             show_default=False,
             rich_help_panel=_CHANGE_PANEL,
+            autocompletion=complete_region,
             help="Region whose repeatability holds for all regions. By default each has its own.",
         ),
     ] = None

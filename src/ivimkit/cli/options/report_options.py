@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ivimkit.cli.options.completion import complete_region
 from ivimkit.cli.options.plugin_names import complete, method_names
 from ivimkit.cli.options.result_options import (
     GAP,
@@ -41,6 +42,7 @@ class ReportOptions(RegionFiles):
             metavar="NAME",
             show_default=False,
             rich_help_panel=REGION_PANEL,
+            autocompletion=complete_region,
             help="Region to look at: its name or number, or the mask file's name without ending.",
         ),
     ] = None

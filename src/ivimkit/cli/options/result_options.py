@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ivimkit.cli.options.completion import complete_region
 from ivimkit.cli.options.shared_options import MODEL_PANEL, REGION_PANEL, SCAN_PANEL
 
 __all__ = [
@@ -86,6 +87,7 @@ CountReliable = Annotated[
 REFERENCE = typer.Option(
     metavar="NAME",
     show_default=False,
+    autocompletion=complete_region,
     help="Region to compare the lesion with; with --ring, the region that the ring stays in.",
 )
 GAP = typer.Option(metavar="MM", help="Distance between lesion and ring, where voxels are mixed.")

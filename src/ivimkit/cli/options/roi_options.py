@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ivimkit.cli.options.completion import complete_maps, complete_region
 from ivimkit.cli.options.result_options import (
     GAP,
     LABELS,
@@ -34,6 +35,7 @@ class RoiOptions:
             metavar="LIST",
             show_default=False,
             rich_help_panel=REGION_PANEL,
+            autocompletion=complete_maps,
             help="Maps to summarise, like D,f,D_star. By default all.",
         ),
     ] = None
@@ -51,6 +53,7 @@ class RoiOptions:
             metavar="NAME",
             show_default=False,
             rich_help_panel=_LESION_PANEL,
+            autocompletion=complete_region,
             help="Region to compare with --reference, or with a ring around it.",
         ),
     ] = None

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ivimkit.cli.error_guard import set_verbose
+from ivimkit.cli.options.completion import complete_choice, complete_method_option
 from ivimkit.errors import OptionError
 from ivimkit.portable_bits import use_portable_bits
 
@@ -40,6 +41,7 @@ MODEL_PANEL = "Model and method"
 REGION_PANEL = "The regions"
 OUTPUT_PANEL = "Output"
 MACHINE_PANEL = "The machine"
+SETTINGS_PANEL = "Settings and log"
 
 # Commands show these options in different panels, see `in_panel`.
 SIGMA = typer.Option(
@@ -60,6 +62,7 @@ MethodOptions = Annotated[
         metavar="NAME=VALUE",
         show_default=False,
         rich_help_panel=MODEL_PANEL,
+        autocompletion=complete_method_option,
         help="Option of the method, like steps=2; ivimkit methods lists them. Repeatable.",
     ),
 ]
@@ -100,6 +103,14 @@ Verbose = Annotated[
         help="Print every step, and the traceback of an internal error.",
     ),
 ]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        rich_help_panel=OUTPUT_PANEL,
+        help="Print one JSON document instead of tables, for programs.",
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(
@@ -135,6 +146,7 @@ Device = Annotated[
     typer.Option(
         metavar="WHERE",
         callback=_checked_device,
+        autocompletion=complete_choice("auto", "cpu", "cuda"),
         rich_help_panel=MACHINE_PANEL,
         help="Where to compute: cpu; cuda for an NVIDIA GPU, or GPUs by their numbers, as in "
         "cuda:0,1; auto uses a GPU for 200 000 voxels or more.",
@@ -197,6 +209,50 @@ PortableBits = Annotated[
         "to the last bit on all of them, and fits take a little longer.",
     ),
 ]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What every command has that works: its settings from a file, and a record of the run."""
+
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            show_default=False,
+            rich_help_panel=SETTINGS_PANEL,
+            help="Take options from this TOML file; those on the command line win. "
+            "ivimkit config writes one.",
+        ),
+    ] = None
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            "--log",
+            metavar="FILE",
+            show_default=False,
+            rich_help_panel=SETTINGS_PANEL,
+            help="Add what happens to this log: versions, options, warnings, errors.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class RunLikeOptions(RunOptions):
+    """The same for a command that fits: its settings may also be those of a result."""
+
+    like_result: Annotated[
+        Path | None,
+        typer.Option(
+            "--like",
+            metavar="RESULT",
+            show_default=False,
+            rich_help_panel=SETTINGS_PANEL,
+            help="Fit as this result was fitted: with its model, method, noise, b-values and all "
+            "other settings, but not the files of its scan. Options on the command line win.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,14 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ivimkit import methods, models, organs, simulate, steps
+from ivimkit import methods, models, organs, steps
 from ivimkit import uncertainty as estimators
+from ivimkit.cli.answers.catalogue_answer import models_fitted_by
 from ivimkit.cli.screen.terminal import plain_table
-from ivimkit.errors import InputError, OptionError
-from ivimkit.extend.fit_method import FitMethod
+from ivimkit.errors import OptionError
 from ivimkit.extend.plugin import Plugin
 from ivimkit.parameter import RATE_UNIT
 from ivimkit.rounding import how_shown
-from ivimkit.scan.acquisition import Acquisition
 
 __all__ = ["catalogue"]
 
@@ -56,7 +55,7 @@ def _methods() -> Table:
     table = _words("name", "title", "fits", "options")
     for name in methods.names():
         method = methods.get(name)
-        table.add_row(name, method.title, ", ".join(_fitted_by(method)), _options(method))
+        table.add_row(name, method.title, ", ".join(models_fitted_by(method)), _options(method))
     return table
 
 
@@ -83,19 +82,6 @@ def _organs() -> Table:
         numbers = (f"{f:g}", f"{factor * D_star:g}", f"{factor * D:g}", f"{organ.b_split:g}")
         table.add_row(name, organ.title, *numbers)
     return table
-
-
-def _fitted_by(method: FitMethod) -> list[str]:
-    """Return the models that a method fits, found by asking it."""
-    usual = Acquisition(simulate.B21)
-    found = []
-    for name in models.names():
-        try:
-            method.check(models.get(name), usual)
-        except InputError:
-            continue
-        found.append(name)
-    return found
 
 
 def _text(value: object) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TextIO
+from io import StringIO
+from typing import Any, TextIO
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
@@ -14,12 +17,14 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from ivimkit.cli.process.address_copies import named_by_address
+from ivimkit.cli.process.run_log import is_logged, log
 from ivimkit.cli.screen.option_words import for_command_line
 from ivimkit.errors import IvimkitWarning
 
 __all__ = ["Screen", "plain_table", "say_error"]
 
 _WIDEST = 10_000
+_LOG_WIDTH = 120
 
 
 @dataclass(frozen=True)
@@ -32,25 +37,40 @@ class Screen:
         Print errors only.
     verbose : bool
         Print what is being done, too.
+    json : bool
+        Print no tables: the answer is a JSON document, see `answer`.
     """
 
     quiet: bool = False
     verbose: bool = False
+    json: bool = False
 
     def show(self, *renderables: RenderableType) -> None:
-        """Print a result."""
-        if not self.quiet:
+        """Print a result; where JSON is asked for, it is only logged."""
+        for renderable in renderables if is_logged() else ():
+            log(logging.INFO, _as_text(renderable))
+        if not (self.quiet or self.json):
             console = Console(highlight=False, markup=False)
             for renderable in renderables:
                 _print(console, _named(renderable))
 
+    def answer(self, document: Any) -> None:
+        """Print one JSON document, the only output, if JSON is asked for."""
+        if self.json:
+            # Here and not above: tables are the usual output.
+            from ivimkit.cli.answers.json_answer import json_text
+
+            sys.stdout.write(json_text(document))
+
     def note(self, text: str) -> None:
         """Print what is being done."""
+        log(logging.INFO, named_by_address(text))
         if self.verbose and not self.quiet:
             _print(stderr(), Text(text, style="dim"))
 
     def warn(self, text: str) -> None:
         """Print a warning."""
+        log(logging.WARNING, named_by_address(text))
         if not self.quiet:
             _print(stderr(), Text.assemble(("warning: ", "yellow"), named_by_address(text)))
 
@@ -83,8 +103,9 @@ def stderr() -> Console:
     return Console(stderr=True, highlight=False, markup=False)
 
 
-def say_error(text: str) -> None:
-    """Print an error, whatever the verbosity."""
+def say_error(text: str, error: Exception | None = None) -> None:
+    """Print an error, whatever the verbosity, and log it with the traceback of its exception."""
+    log(logging.ERROR, named_by_address(text), error)
     head, colon, rest = named_by_address(text).partition(": ")
     _print(stderr(), Text.assemble((head + colon, "bold red"), rest))
 
@@ -108,6 +129,15 @@ def plain_table(*columns: str, left: int = 1) -> Table:
             header_style="dim",
         )
     return table
+
+
+def _as_text(renderable: RenderableType) -> str:
+    """Return a result as plain text, for the log."""
+    if isinstance(renderable, str | Text):
+        return named_by_address(str(renderable))
+    file = StringIO()
+    _print(Console(file=file, width=_LOG_WIDTH, highlight=False, markup=False), renderable)
+    return file.getvalue()
 
 
 def _named(renderable: RenderableType) -> RenderableType:

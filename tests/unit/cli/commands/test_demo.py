@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -50,7 +51,7 @@ def test_files(demo):
         assert fitted.settings.call.startswith("ivimkit demo")
         assert (folder / method / "figures" / "maps.png").exists()
     assert (folder / "report.html").read_text() == "<!doctype html>"
-    for name in ("comparison", "histograms", "voxel_lesion", "voxel_liver"):
+    for name in ("comparison", "histograms", "lesion", "voxel_lesion", "voxel_liver"):
         assert (folder / "figures" / f"{name}.png").exists()
 
 
@@ -62,7 +63,14 @@ def test_tables(demo):
     assert set(METHODS) == set(errors.index.unique("method"))
     lesion = pd.read_csv(folder / "lesion.csv", index_col=["method", "map"])
     assert lesion.loc[("varpro", "D"), "ratio"] < 0.9
+    for name in ("errors.csv", "lesion.csv"):
+        numbers = re.findall(r"-?[\d.]+(?:e-?\d+)?", (folder / name).read_text())
+        assert max(len(re.sub(r"e.*|\D", "", number).lstrip("0")) for number in numbers) <= 5
     lines = text.splitlines()
+    # What to do next stands before the tables, which are longer than a screen.
+    first = next(k for k, line in enumerate(lines) if line.endswith("report.html"))
+    assert lines[first].startswith("start with ")
+    assert first < 12
     assert sum(line.startswith("liver ") for line in lines) == 3
     assert any(line.startswith("ADC (10⁻³ mm²/s)  loglinear") for line in lines)
     assert any(line.startswith("D (10⁻³ mm²/s)    truth") for line in lines)

@@ -92,6 +92,16 @@ def test_masks_are_named_by_their_files(roi):
     ]
 
 
+def test_a_lesion_is_known_by_its_name_and_by_its_number(roi):
+    names = ("--names", "{folder}/names.csv", "--maps", "D", "--no-mean-fit")
+    by_number = roi(*names, "--lesion", "2", "--reference", "1").stdout
+    by_name = roi(*names, "--lesion", "lesion", "--reference", "liver").stdout
+    assert "2 against 1" in by_number
+    table = by_name.splitlines()[-6:-4]
+    assert table == by_number.splitlines()[-6:-4]
+    assert any(line.startswith("D ") for line in table)
+
+
 def test_maps(roi, tmp_path):
     text = roi("--maps", "D,r2", "--out", "{out}/table.csv").stdout
     assert {line.split()[0] for line in section(text, "1 ")[2:-1]} == {"D", "r2"}

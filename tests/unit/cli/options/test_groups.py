@@ -25,6 +25,8 @@ DIFFERENT = {
     # Of a data set, files are named by what they show, a scan that fails is one of many, threads
     # are those of each scan, and memory is that of all scans.
     *("--fix", "--mask", "--mem-mb", "--preprocess", "--sigma", "--strict", "--threads"),
+    # A fit is like a result, a change is judged like that of a region.
+    "--like",
     # Motion is simulated, or looked for.
     "--motion",
     # Volumes and parameters are weighted, models and designs chosen, scans and plans have an SNR.

@@ -13,10 +13,10 @@ __all__ = ["dicom"]
 dicom = command_group(
     "dicom",
     {
-        "list": list_folder,
         "convert": convert,
         "export": export,
         "run": run,
     },
     about="Scans from a scanner or a PACS, and results back to it.",
+    questions={"list": list_folder},
 )

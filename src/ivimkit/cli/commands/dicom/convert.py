@@ -42,9 +42,11 @@ def convert(
     # Here and not above: --help must not wait for pydicom and numpy.
     from ivimkit import io
     from ivimkit.cli.options.assignments import series_list
+    from ivimkit.cli.process.run_log import begin_log
     from ivimkit.cli.screen.terminal import Screen
 
     shown = Screen(**vars(screen))
+    begin_log()
     with shown.warnings_shown():
         written = io.convert_dicom(
             folders,

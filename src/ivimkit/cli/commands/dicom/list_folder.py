@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options.shared_options import OUTPUT_PANEL
+from ivimkit.cli.options.shared_options import Json
 
 __all__ = ["DicomInput", "list_folder"]
 
@@ -25,10 +25,7 @@ DicomInput = Annotated[
 def list_folder(
     *,
     folders: DicomInput,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", rich_help_panel=OUTPUT_PANEL, help="Print JSON, for programs."),
-    ] = False,
+    json: Json = False,
 ) -> None:
     """List the studies and scans of a folder of DICOM.
 
@@ -45,4 +42,4 @@ def list_folder(
     # Here and not above: --help must not wait for pydicom and numpy.
     from ivimkit.cli.jobs.dicom_listing import DicomListing
 
-    DicomListing(as_json=as_json).run(folders)
+    DicomListing(as_json=json).run(folders)

@@ -13,12 +13,13 @@ __all__ = ["node"]
 
 node = command_group(
     "node",
-    {
+    {},
+    about="A DICOM node: receives studies, fits them, sends the maps to a PACS.",
+    questions={
         "run": run,
         "status": status,
         "retry": retry,
         "check": check,
         "fetch": fetch,
     },
-    about="A DICOM node: receives studies, fits them, sends the maps to a PACS.",
 )

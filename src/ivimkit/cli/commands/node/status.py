@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from ivimkit.cli.options.node_options import Config
-from ivimkit.cli.options.shared_options import OUTPUT_PANEL
+from ivimkit.cli.options.shared_options import Json
 
 __all__ = ["status"]
 
@@ -15,10 +13,7 @@ __all__ = ["status"]
 def status(
     *,
     config: Config,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", rich_help_panel=OUTPUT_PANEL, help="Print JSON, for programs."),
-    ] = False,
+    json: Json = False,
 ) -> None:
     """Print the jobs of a node, and the studies that it waits for or ignores.
 
@@ -33,4 +28,4 @@ def status(
     # Here and not above: --help must not wait for the node.
     from ivimkit.cli.jobs.node_status import NodeReport
 
-    raise typer.Exit(NodeReport(config, as_json=as_json).run())
+    raise typer.Exit(NodeReport(config, as_json=json).run())
