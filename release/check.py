@@ -2,9 +2,9 @@
 
 Builds the source distribution, and the wheel from it; both contain the page of the viewer. Then,
 for each Python, with the oldest versions of all dependencies that pyproject.toml allows and with
-the newest: installs the wheel alone and tries it (smoke.py), and installs all extras and runs the
-quick half of the tests. Only wheels are installed, nothing is compiled. An extra for which a Python
-has no wheels is left out, and named.
+the newest: installs the wheel alone and tries it (smoke.py), then installs all extras and runs the
+quick half of the tests. Only wheels are installed, nothing is compiled. An extra for which a
+Python has no wheels is left out, and named.
 
 Examples
 --------
