@@ -34,7 +34,7 @@ PAGE = "ivimkit/viewer/static/index.html"
 TOOLS = ("uv", "build", "twine")
 RESOLUTIONS = {"oldest": "lowest-direct", "newest": "highest"}
 
-NOT_TRIED = {"cuda", "cuda13", "test", "bench", "docs", "dev"}
+NOT_TRIED = {"cuda", "cuda13", "test", "bench", "docs", "release", "dev"}
 """Extras that need a GPU, and those of developers."""
 
 TEST_TOOLS = (
@@ -53,27 +53,40 @@ class Environment:
 
     Parameters
     ----------
-    uv : Path
-        The installer.
+    tools : Path
+        Folder of the installer, see `tools_folder`.
     python : str
         Version or path of the interpreter.
     versions : str
         A name in `RESOLUTIONS`.
+    purpose : str
+        What it is for, in the name of its folder.
     """
 
-    uv: Path
+    tools: Path
     python: str
     versions: str
+    purpose: str = "check"
+
+    @property
+    def uv(self) -> Path:
+        """The installer."""
+        return self.tools / "uv"
 
     @property
     def folder(self) -> Path:
         """Where it is."""
-        return BUILD / f"{Path(self.python).name}-{self.versions}"
+        python = "-".join(Path(self.python).parts[-3:]).strip("/\\")
+        return BUILD / f"{self.purpose}-{python}-{self.versions}"
 
     @property
     def interpreter(self) -> Path:
         """Its Python."""
         return self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+    def make(self) -> None:
+        """Make it, empty."""
+        run(self.uv, "venv", "--quiet", "--clear", "--python", self.python, self.folder)
 
     def install(self, *what: str | Path) -> None:
         """Install packages."""
@@ -85,9 +98,9 @@ class Environment:
         available = []
         for extra in extras:
             needed = requirements(table, [extra])
-            if self._resolve(needed, self.folder.with_suffix(".txt")) is None:
+            if self._resolve(needed, self.folder.with_name(f"{self.folder.name}.txt")) is None:
                 available.append(extra)
-        pins = self.folder.with_suffix(".txt")
+        pins = self.folder.with_name(f"{self.folder.name}.txt")
         refused = self._resolve(requirements(table, available), pins)
         if refused is not None:
             sys.exit(f"Python {self.python}, {self.versions}: {refused}")
@@ -117,6 +130,7 @@ def main() -> int:
     parser.add_argument("--versions", choices=RESOLUTIONS, action="append", help="default: both")
     parser.add_argument("--no-tests", action="store_true", help="only try the wheel alone")
     parser.add_argument("--wheel", type=Path, help="try this wheel; build nothing")
+    parser.add_argument("--build-only", action="store_true", help="build, and try nothing")
     given = parser.parse_args()
 
     os.environ.pop("PYTHONPATH", None)
@@ -124,10 +138,12 @@ def main() -> int:
     os.environ.setdefault("UV_SYSTEM_CERTS", "1")
     tools = tools_folder()
     wheel = given.wheel.resolve() if given.wheel else build(tools)
+    if given.build_only:
+        return 0
     failed = []
     for python in given.python or [this]:
         for versions in given.versions or RESOLUTIONS:
-            environment = Environment(tools / "uv", python, versions)
+            environment = Environment(tools, python, versions)
             step(f"Python {python}, {versions} versions")
             try:
                 try_wheel(environment, wheel, tests=not given.no_tests)
@@ -151,7 +167,7 @@ def tools_folder() -> Path:
     """Return the folder with the programs that build and install, in an environment of theirs."""
     folder = BUILD / "tools"
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
-    if not (programs / "twine").exists():
+    if shutil.which("twine", path=programs) is None:
         venv.create(folder, with_pip=True, clear=True)
         run(programs / "python", "-m", "pip", "install", "--quiet", *TOOLS)
     return programs
@@ -204,8 +220,7 @@ def requirements(project: dict[str, object], extras: list[str]) -> list[str]:
 def try_wheel(environment: Environment, wheel: Path, *, tests: bool) -> None:
     """Try the wheel with its dependencies alone, then with all extras and the tests."""
     start = time.perf_counter()
-    uv, folder = environment.uv, environment.folder
-    run(uv, "venv", "--quiet", "--clear", "--python", environment.python, folder)
+    environment.make()
     pins, _ = environment.pinned([])
     environment.install("--requirements", pins)
     environment.install("--no-deps", wheel)
