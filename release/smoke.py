@@ -83,7 +83,7 @@ def check_version(version: str) -> None:
     told, file = found.strip().split(" ", 1)
     command = run([*IVIMKIT, "--version"]).split()[1]
     names = {importlib.metadata.version("ivimkit"), told, command}
-    if names != {version} or not Path(file).is_relative_to(sys.prefix):
+    if names != {version} or not Path(file).resolve().is_relative_to(Path(sys.prefix).resolve()):
         sys.exit(f"ivimkit says it is {', '.join(names)} in {file}; expected {version}")
     say(f"version {version}, from {Path(file).parent}")
 
