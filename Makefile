@@ -13,16 +13,19 @@ PY  := $(BIN)/python
 # With WHEEL=1 the unpacked wheel comes before the checkout. Idle threads of BLAS would take time
 # from other workers.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(if $(WHEEL),PYTHONPATH="$(CURDIR)/build/wheel" )$(PY) -m pytest
+# With its own copies of the schemas: nothing is fetched.
+SCHEMA := $(BIN)/check-jsonschema --quiet --builtin-schema
 PIP := $(PY) -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test test-fast fuzz lint format docs bench wheel hooks clean distclean
+.PHONY: help demo test test-fast fuzz lint format docs bench wheel release-check sbom hooks clean \
+    distclean
 
 help: ## list the targets (default)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Options: ARGS="..." goes to the program; PYTHON=... the interpreter; VENV=... the'
 	@echo 'environment; WORKERS=2 the test processes; WHEEL=1 tests the built wheel.'
@@ -50,6 +53,12 @@ lint: $(VENV)/.installed-dev ## check format, style, types and layers
 	$(PY) -m mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint containers/Dockerfile
+	$(SCHEMA) github-workflows .github/workflows/*.yml
+	$(SCHEMA) github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	$(SCHEMA) github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA) dependabot .github/dependabot.yml
+	$(SCHEMA) citation-file-format CITATION.cff
+	$(BIN)/zizmor --quiet --offline --no-progress .
 
 format: $(VENV)/.installed-dev ## reformat and fix what can be fixed
 	$(PY) -m ruff check --fix-only .
@@ -65,6 +74,12 @@ wheel: | $(PY) ## build dist/*.whl and unpack it into build/wheel
 	rm -rf dist build/wheel
 	$(PIP) wheel --no-deps --wheel-dir dist .
 	$(PIP) install --no-deps --target build/wheel dist/*.whl
+
+release-check: | $(PY) ## try sdist and wheel in clean environments, oldest and newest versions
+	$(PY) release/check.py $(ARGS)
+
+sbom: $(VENV)/.installed-release ## list all packages of a release (after release-check)
+	$(PY) release/sbom.py build/release/dist/*.whl
 
 hooks: $(VENV)/.installed-dev ## lint before each commit, test before each push
 	$(BIN)/pre-commit install --hook-type pre-commit --hook-type pre-push

@@ -175,4 +175,7 @@ def test_the_wheel_has_the_page_and_not_its_sources(hook, repository):
     wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["artifacts"] == [hook.STATIC]
     assert wheel["exclude"] == [hook.PAGE]
+    # The source distribution has both, and a wheel is built from it without node.
+    sdist = settings["tool"]["hatch"]["build"]["targets"]["sdist"]
+    assert sdist == {"artifacts": [hook.STATIC], "hooks": wheel["hooks"]}
     assert re.search(rf"^/{hook.STATIC}/$", (repository / ".gitignore").read_text(), re.M)

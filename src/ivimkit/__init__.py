@@ -13,8 +13,6 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:
     from ivimkit import (
         cohort,
@@ -58,6 +56,8 @@ if TYPE_CHECKING:
     from ivimkit.scan.geometry import Geometry
     from ivimkit.scan.labels import Labels
     from ivimkit.viewer import view
+
+    __version__: str
 
 __all__ = [
     "DWI",
@@ -143,6 +143,8 @@ _MODULES = {"gradients": "scan.gradient_timing", "masks": "scan.masks"}
 
 def __getattr__(name: str) -> Any:
     # Heavy parts load on first use: `import ivimkit` itself imports nothing.
+    if name == "__version__":
+        return import_module("importlib.metadata").version("ivimkit")
     if name in _HOME:
         return getattr(import_module(f"ivimkit.{_HOME[name]}"), name)
     if name in __all__:

@@ -10,6 +10,7 @@ __all__ = [
     "AcquisitionError",
     "AcquisitionWarning",
     "CacheWarning",
+    "DeprecatedWarning",
     "DeviceError",
     "FileFormatError",
     "FitFailedError",
@@ -99,6 +100,10 @@ class AcquisitionWarning(IvimkitWarning):
 
 class CacheWarning(IvimkitWarning):
     """Compiled code cannot be cached on disk."""
+
+
+class DeprecatedWarning(IvimkitWarning, FutureWarning):
+    """What was used will be removed; the message says in which release, and what to use."""
 
 
 class ScanWarning(AcquisitionWarning):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ivimkit import __version__
+import ivimkit
 from ivimkit.cli.command_group import add_command, add_question
 from ivimkit.cli.commands.bids import bids
 from ivimkit.cli.commands.check import check
@@ -50,7 +50,7 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"ivimkit {__version__}")
+        typer.echo(f"ivimkit {ivimkit.__version__}")
         raise typer.Exit
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+from ivimkit.deprecation import current_name
 from ivimkit.errors import OptionError
 
 __all__ = ["Plugin", "PluginFolder", "entry_points"]
@@ -229,7 +230,7 @@ class PluginFolder(Generic[Chosen]):
                     "object; expected them where the object was made"
                 )
             return name
-        plugin: Chosen = self.load(str(name))
+        plugin: Chosen = self.load(current_name(self._noun, str(name)))
         if isinstance(plugin, type):
             plugin = plugin.from_options(**options)  # type: ignore[attr-defined]
         return plugin

@@ -85,6 +85,9 @@ def _with_line(picture: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
     height = max(MIN_STRIP_HEIGHT_PX, round(_STRIP_SHARE * rows))
     page = Image.new("RGB", (columns, rows + height), _PAPER)
     page.paste(Image.fromarray(picture), (0, 0))
-    font = ImageFont.load_default(0.7 * height)
+    size = 0.7 * height
+    # The whole line, also below a narrow picture.
+    length = ImageFont.load_default(size).getlength(text)
+    font = ImageFont.load_default(size * min(1.0, (columns - height) / length))
     ImageDraw.Draw(page).text((height // 2, rows + height // 2), text, _INK, font, anchor="lm")
     return np.asarray(page, dtype=np.uint8)

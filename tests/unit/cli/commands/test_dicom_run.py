@@ -142,3 +142,9 @@ def test_the_whole_way_from_a_scanner_to_the_archive(images, tmp_path):
     assert ik.load_result(jobs.folder(job.id).result).method.name == "segmented"
     results = jobs.folder(job.id).results()
     assert len(archive.received) == len(results) >= 2 * 3
+
+
+def test_without_the_extra(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("ivimkit.io.dicom.extra.find_spec", lambda name: None)
+    error = run("dicom", "run", tmp_path, tmp_path / "out", code=2).stderr
+    assert "ivimkit[dicom]" in error

@@ -64,6 +64,10 @@ def run(
       ivimkit dicom run study maps --labels seg --as mr,sr
     """
     # Here and not above: --help must not wait for numpy and numba.
+    from ivimkit.io.dicom.extra import require_dicom
+
+    # Before the job: its imports need the extra.
+    require_dicom("results as DICOM", "highdicom")
     from ivimkit.cli.jobs.dicom_run import DicomRun
     from ivimkit.cli.options.fit_setup import FitSetup
     from ivimkit.cli.options.scan_input import ScanInput
