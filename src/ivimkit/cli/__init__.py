@@ -12,6 +12,7 @@ from ivimkit.cli.command_group import add_command
 from ivimkit.cli.commands.bids import bids
 from ivimkit.cli.commands.check import check
 from ivimkit.cli.commands.compare import compare
+from ivimkit.cli.commands.datasets import datasets
 from ivimkit.cli.commands.demo import demo
 from ivimkit.cli.commands.design import design
 from ivimkit.cli.commands.dicom import dicom
@@ -86,6 +87,7 @@ for command in (
     methods,
 ):
     add_command(app, command)
+app.add_typer(datasets)
 app.add_typer(dicom)
 app.add_typer(node)
 
