@@ -21,8 +21,9 @@ _NOTE = (
     "<!-- Written by `python -m benchmarks.page` from benchmarks/results/*.json: do not edit. -->"
 )
 _HEAD = f"""\
-{_NOTE}
 # Benchmarks
+
+{_NOTE}
 
 Every number here comes from one command, `make bench` (the long figures with
 `make bench ARGS=--full`), which checks each answer against a reference before it reports a time
@@ -77,7 +78,7 @@ def page_text(records: list[dict[str, Any]], subject: Subject | None = None) -> 
 
 def _page_head(subject: Subject) -> str:
     return (
-        f"{_NOTE}\n# {subject.title}\n\n{subject.question} [The overview](../benchmarks.md) says "
+        f"# {subject.title}\n\n{_NOTE}\n\n{subject.question} [The overview](../benchmarks.md) says "
         "how the numbers are made, and on which data.\n"
     )
 
