@@ -78,8 +78,8 @@ def page_text(records: list[dict[str, Any]], subject: Subject | None = None) -> 
 
 def _page_head(subject: Subject) -> str:
     return (
-        f"# {subject.title}\n\n{_NOTE}\n\n{subject.question} [The overview](../benchmarks.md) says "
-        "how the numbers are made, and on which data.\n"
+        f"# {subject.title}\n\n{_NOTE}\n\n{subject.question} [The overview](../benchmarks.md) "
+        "says how the numbers are made, and on which data.\n"
     )
 
 

@@ -51,9 +51,10 @@ def _nobody_downloads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def stand_in(data_set: DataSet, out: Path | None, *_: object) -> Fetched:
         found = Fetched(data_set, out or tmp_path / "cache" / data_set.name)
         made = ik.simulate.phantom(shape=(24, 18, 1))
-        ik.io.save_scan(made.dwi, found.scan)
+        ik.io.save_scan(made.dwi, found.scan, overwrite=True)
         if found.mask is not None:
-            ik.io.save_map(made.dwi.mask.astype("uint8"), found.mask, made.dwi.geometry)
+            mask = made.dwi.mask.astype("uint8")
+            ik.io.save_map(mask, found.mask, made.dwi.geometry, overwrite=True)
         return found
 
     monkeypatch.setattr(ik.datasets, "fetched", stand_in)

@@ -1,4 +1,4 @@
-"""Notebooks are those of the pages, whose code `test_snippets` runs; every picture has its code."""
+"""Notebooks are those of the pages whose code `test_snippets` runs; every picture has its code."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from page_parts import NOTEBOOKS, notebook, pages, parts
+
+import ivimkit as ik
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -40,6 +42,26 @@ def test_every_picture_is_there_and_follows_its_code(page: Path) -> None:
             assert 2_000 < picture.stat().st_size < 100_000
         if kind != "text" or content.strip():
             before = kind
+
+
+@pytest.mark.usefixtures("blank_pictures")
+def test_the_prostate_notebook_reads_a_real_scan(
+    shared_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From its fit on, with the scan, the regions and the b-values of a patient."""
+    folder = shared_data / "prostate"
+    labels = sum(
+        number * (ik.io.load_map(folder / f"roi_{name}.nii.gz") > 0)
+        for number, name in ((1, "pz"), (2, "tumor"))
+    )
+    scan = ik.load(folder / "dwi.nii.gz").select(bmax=1000).with_mask(labels > 0)
+    found = {"ik": ik, "dwi": scan, "labels": labels, "names": {1: "peripheral zone", 2: "tumour"}}
+    code = [part for kind, part in parts(NOTEBOOKS / "prostate.md") if kind == "code"]
+    (first,) = (k for k, part in enumerate(code) if part.startswith("prostate = "))
+    for part in code[first:]:
+        exec(part, found)
+    said = capsys.readouterr().out
+    assert re.match(r"(ADC|D) 1\.\d+ against 1\.\d+ ·10⁻³ mm²/s \(\d+ % lower\)", said), said
 
 
 def test_no_picture_is_left_over() -> None:

@@ -129,7 +129,7 @@ def _reason(error: Exception) -> str | None:
 def _pooch() -> Any:
     """Return the library, or say which extra has it."""
     try:
-        import pooch
+        import pooch  # type: ignore[import-untyped]
     except ImportError:
         raise InputError(
             "pooch is needed to fetch data sets; expected it to be installed. Install it "

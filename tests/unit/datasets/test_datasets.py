@@ -193,6 +193,17 @@ def test_a_failed_transfer_says_why_and_leaves_nothing(mine, tmp_path, path, kin
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("archive", [False, True])
+def test_an_interrupted_transfer_leaves_nothing(mine, tmp_path, archive):
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    name = mine("dwi.nii.gz", archive=archive)
+    with pytest.raises(KeyboardInterrupt):
+        ik.datasets.fetch(name, tmp_path / "out", progress=interrupt)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_a_mirror_is_asked_if_the_first_address_fails(mine):
     for broken in ("other/dwi.nii.gz", "cut/dwi.nii.gz", "http://127.0.0.1:9/dwi.nii.gz"):
         name = mine(broken, "dwi.nii.gz")
