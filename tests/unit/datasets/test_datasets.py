@@ -279,10 +279,15 @@ def test_commands(served, mine, tmp_path):
     assert (out / "dataset.json").is_file()
     quiet = runner.invoke(app, ["datasets", "fetch", name, "--out", str(out), "--quiet"])
     assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, "", "")
+    told = runner.invoke(app, ["datasets", "fetch", name, "--out", str(out), "--verbose"])
+    assert f"SHA-256 {ik.datasets.get(name).downloads[0].sha256}" in told.stderr.replace("\n", " ")
     (out / "dwi.bval").write_text("0")
     again = runner.invoke(app, ["datasets", "fetch", name, "--out", str(out)])
     assert again.exit_code == 2
     assert "--overwrite" in again.stderr
+    replaced = runner.invoke(app, ["datasets", "fetch", name, "--out", str(out), "--overwrite"])
+    assert replaced.exit_code == 0
+    assert (out / "dwi.bval").read_text() != "0"
     wrong = runner.invoke(app, ["datasets", "fetch", "dipy"])
     assert wrong.exit_code == 2
     assert "there are dipy-ivim" in wrong.stderr

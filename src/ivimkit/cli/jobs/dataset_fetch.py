@@ -32,8 +32,10 @@ class DatasetFetch:
     def run(self, name: str, out: Path | None) -> None:
         """Download a data set and print where it is and what to cite."""
         data_set = datasets.get(name)
-        self.screen.note(f"{data_set.name}: {data_set.n_bytes} bytes, checked by SHA-256")
-        with transfer_shown(stderr(), data_set.name, quiet=self.screen.quiet) as progress:
+        name, size = data_set.name, data_set.n_bytes
+        for download in data_set.downloads:
+            self.screen.note(f"{download.name}: {download.urls[0]}, SHA-256 {download.sha256}")
+        with transfer_shown(stderr(), name, size, quiet=self.screen.quiet) as progress:
             found = datasets.fetch(name, out, overwrite=self.overwrite, progress=progress)
         self.screen.show(
             f"{data_set.name} is in {found.folder}",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from rich.console import RenderableType
+from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
@@ -14,8 +15,6 @@ from ivimkit.cli.screen.terminal import plain_table
 from ivimkit.datasets import DataSet, Fetched
 
 __all__ = ["about", "catalogue", "fit_command", "plain_catalogue"]
-
-_BYTES_PER_MB = 1e6
 
 
 def catalogue() -> Iterator[RenderableType]:
@@ -34,7 +33,7 @@ def about(data_set: DataSet) -> Iterator[Table]:
     table.show_header = False
     table.columns[1].no_wrap = False
     table.add_row("about", data_set.about)
-    table.add_row("size", f"{data_set.n_bytes / _BYTES_PER_MB:.0f} MB to download")
+    table.add_row("size", f"{decimal(data_set.n_bytes)} to download")
     table.add_row("files", ", ".join(data_set.files))
     table.add_row("terms", f"{data_set.licence}, {data_set.licence_url}")
     table.add_row("cite", data_set.citation)

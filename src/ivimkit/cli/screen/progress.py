@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -257,7 +258,7 @@ def reading_shown(console: Console, scan: Path | Sequence[Path]) -> Iterator[Non
 
 
 @contextmanager
-def transfer_shown(console: Console, name: str, *, quiet: bool) -> Iterator[Report]:
+def transfer_shown(console: Console, name: str, n_bytes: int, *, quiet: bool) -> Iterator[Report]:
     """Show the progress of downloads while they run.
 
     Parameters
@@ -266,6 +267,8 @@ def transfer_shown(console: Console, name: str, *, quiet: bool) -> Iterator[Repo
         Where to.
     name : str
         What is being downloaded.
+    n_bytes : int
+        Its size.
     quiet : bool
         Show nothing.
 
@@ -275,13 +278,14 @@ def transfer_shown(console: Console, name: str, *, quiet: bool) -> Iterator[Repo
         To be called with the bytes of a file that have come and its size.
     """
     if quiet or not console.is_terminal:
-        begun: set[int] = set()
+        begun = False
 
         def say(done: int, total: int) -> None:
+            nonlocal begun
             raise_if_interrupted()
-            if not quiet and total not in begun:
-                begun.add(total)
-                console.print(f"{name}: downloading {total / 1e6:.3g} MB", soft_wrap=True)
+            if not quiet and not begun:
+                begun = True
+                console.print(f"{name}: downloading {decimal(n_bytes)}", soft_wrap=True)
 
         yield say
         return
