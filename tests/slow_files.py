@@ -42,6 +42,7 @@ SLOW = (
     "unit/cohort/test_dask_cluster.py",
     "unit/cohort/test_processes.py",
     "unit/cohort/test_shared_prior.py",
+    "unit/datasets",
     "unit/engine/test_bind.py",
     "unit/engine/test_other_process.py",
     "unit/engine/test_type_memory.py",

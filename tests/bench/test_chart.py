@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import matplotlib.image
 import numpy as np
 import pytest
-from benchmarks import page
+from benchmarks import page, subjects
 from benchmarks.chart import chart_file, draw_chart
-from benchmarks.record import write
+from benchmarks.machine import REPOSITORY
+from benchmarks.record import RESULTS, read_record, write
+from benchmarks.subjects import SUBJECTS, subject_of
 
 Record = dict[str, Any]
 
@@ -62,16 +65,39 @@ def test_the_page_has_the_charts(
     record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(record, tmp_path / "results")
-    written = tmp_path / "docs" / "benchmarks.md"
-    written.parent.mkdir()
-    words = ["--results", str(tmp_path / "results"), "--page", str(written)]
-    monkeypatch.setattr("sys.argv", ["page", *words])
+    docs = tmp_path / "docs"
+    monkeypatch.setattr(
+        "sys.argv", ["page", "--results", str(tmp_path / "results"), "--docs", str(docs)]
+    )
+    with pytest.raises(SystemExit, match="2"):
+        page.main()
+    assert not docs.exists()
+    subject = replace(SUBJECTS[0], records=("made",))
+    for module in (page, subjects):
+        monkeypatch.setattr(module, "SUBJECTS", (subject,))
     page.main()
-    text = written.read_text()
+    text = (docs / "benchmarks" / f"{subject.name}.md").read_text()
     name = f"benchmarks-{chart_file(record, record['charts'][0])}"
-    assert f"![Points of D\\*.](images/{name})" in text
+    assert f"![Points of D\\*.](../images/{name})" in text
     assert "| one | 10 | 2.0 | words |" in text
-    assert (written.parent / "images" / name).stat().st_size > 5000
+    assert (docs / "images" / name).stat().st_size > 5000
+    assert (
+        f"- [Made up](benchmarks/{subject.name}.md#made-up)"
+        in (docs / "benchmarks.md").read_text()
+    )
+
+
+def test_every_record_is_on_one_page() -> None:
+    listed = [name for subject in SUBJECTS for name in subject.records]
+    assert sorted(listed) == sorted(path.stem for path in RESULTS.glob("*.json"))
+    with pytest.raises(ValueError, match="the record made is on no page; add it to one of peers"):
+        subject_of("made")
+
+
+def test_the_pages_are_those_of_the_records() -> None:
+    records = [read_record(path) for path in RESULTS.glob("*.json")]
+    for name, text in page.pages(records).items():
+        assert (REPOSITORY / "docs" / name).read_text() == text
 
 
 def test_records_of_before_charts_are_still_read(record: Record, tmp_path: Path) -> None:

@@ -163,6 +163,8 @@ SHARED = ("The scan", "Model and method", "Settings and log")
         "report",
         "roi",
         "repeat",
+        "datasets list",
+        "datasets fetch",
         "dicom list",
         "dicom convert",
         "dicom export",
@@ -217,3 +219,15 @@ def test_layers_of_the_design_page_are_those_of_the_contract() -> None:
     page = (DOCS / "design.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ((?:`\w+`[, ]*)+)\|", page, flags=re.M)
     assert [sorted(re.findall(r"\w+", row)) for row in rows] == there
+
+
+def test_every_data_set_is_on_the_page_with_its_size_terms_and_doi() -> None:
+    rows = re.findall(
+        r"^\| `([\w-]+)` \| .* \| (\d+) MB \| \[([^]]+)\]\(([^)]+)\) \| \[doi:([^]]+)\]",
+        (DOCS / "datasets.md").read_text(encoding="utf-8"),
+        flags=re.M,
+    )
+    assert sorted(rows) == [
+        (name, f"{one.n_bytes / 1e6:.0f}", one.licence, one.licence_url, one.doi)
+        for name, one in ((name, ik.datasets.get(name)) for name in ik.datasets.names())
+    ]

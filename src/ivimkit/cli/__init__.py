@@ -13,6 +13,7 @@ from ivimkit.cli.commands.bids import bids
 from ivimkit.cli.commands.check import check
 from ivimkit.cli.commands.compare import compare
 from ivimkit.cli.commands.config import config
+from ivimkit.cli.commands.datasets import datasets
 from ivimkit.cli.commands.demo import demo
 from ivimkit.cli.commands.design import design
 from ivimkit.cli.commands.dicom import dicom
@@ -88,6 +89,7 @@ for command in (
     add_command(app, command, fits=command in (fit, check, bids))
 for question in (config, methods):
     add_question(app, question)
+app.add_typer(datasets)
 app.add_typer(dicom)
 app.add_typer(node)
 

@@ -79,7 +79,7 @@ class Bayes(PosteriorMethod):
     """
 
     name: ClassVar[str] = "bayes"
-    title: ClassVar[str] = "posterior by quadrature"
+    title: ClassVar[str] = "Bayesian inference"
     references: ClassVar[tuple[str, ...]] = (
         "Neil JJ, Bretthorst GL. On the use of Bayesian probability theory for analysis of "
         "exponential decay data. Magn Reson Med 1993;29:642-647. doi:10.1002/mrm.1910290510",

@@ -145,7 +145,7 @@ class VarPro(TwoDecayMethod):
     """
 
     name: ClassVar[str] = "varpro"
-    title: ClassVar[str] = "variable projection, global optimum"
+    title: ClassVar[str] = "variable projection"
     full_fit: ClassVar[bool] = True
 
     noise: str = field(default="gaussian", metadata={"choices": tuple(NOISES)})

@@ -59,8 +59,8 @@ def check(
     moves between volumes, signal drift, slices that dropped out), a table of the
     b-values with their mean signal and signal-to-noise ratio, how well they
     cover the IVIM decay, how much perfusion signal is left at each, and the
-    error of each parameter at the SNR of the scan: whether single voxels, or
-    regions of which size, can be estimated. The exit code is 2 if the scan
+    error of each parameter at the SNR of the scan: whether it can be estimated
+    in single voxels, or how large a region has to be. The exit code is 2 if the scan
     cannot be fitted with this model and method, 0 with warnings, and with
     --strict 2 if volumes and b-values cannot both be right.
 

@@ -59,8 +59,8 @@ def compare(
 ) -> None:
     """Find out which model each voxel supports.
 
-    Fits all models and asks whether the richer ones fit better than noise
-    explains. Prints, for each region, the share of voxels that choose each model,
+    Fits all models and tests whether the richer ones fit better than noise can
+    explain. Prints, for each region, the share of voxels that choose each model,
     its mean weight, its weight in the fit of the mean signal with the AICc above
     the lowest, and a verdict. Writes chosen.nii.gz (the position of the model in
     the list, from 0; -1 for none), weight_MODEL.nii.gz, D_averaged.nii.gz,

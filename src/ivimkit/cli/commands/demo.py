@@ -32,8 +32,8 @@ def demo(
 
     Writes the phantom, the maps of segmented, trr and varpro and their
     pictures, and prints the error per tissue and method, and how a lesion
-    stands out from the liver around it in ADC, D and f. An earlier demo
-    has written there is replaced.
+    stands out from the liver around it in ADC, D and f. Files of an
+    earlier demo in that folder are replaced.
 
     [bold]Example[/bold]
 

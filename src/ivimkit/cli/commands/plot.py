@@ -49,12 +49,12 @@ def plot(
 ) -> None:
     """Draw the maps of a result, or compare results.
 
-    Of one result: maps.png, status.png, histograms.png; residuals.png if the
+    For one result: maps.png, status.png, histograms.png; residuals.png if the
     scan is available; uncertainty.png if the fit has standard deviations;
     prior.png of a fit by bayes, spectra.png of a fit by nnls. With --lesion
     also lesion.png: the lesion on the image at b = 800 and on the maps, with
-    arrowheads. Of several results: comparison.png, with their maps below each
-    other on the same scales. With --voxel also voxel_X_Y_Z.png: the measured
+    arrowheads. For several results: comparison.png, with their maps one below
+    the other on the same scales. With --voxel also voxel_X_Y_Z.png: the measured
     signal, the curve of each fit, residuals and estimates, and the spectrum
     of a fit by nnls.
 

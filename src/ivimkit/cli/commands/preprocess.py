@@ -37,7 +37,7 @@ def preprocess(
     The order is fixed: denoise, gibbs, drift, align, follow, outliers, mask,
     average.
     auto takes drift, align and outliers where the scan needs them; denoising
-    and movements that are not rigid change the numbers of tissue, and are done
+    and following non-rigid motion change the values of tissue, and are done
     only when asked for.
 
     The result is a folder with the scan, dwi.nii.gz, and all that belongs to

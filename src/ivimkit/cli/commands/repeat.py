@@ -28,12 +28,12 @@ def repeat(
     json: Json = False,
     screen: ScreenOptions,
 ) -> None:
-    """Say how well the numbers of regions repeat, or which changes are real.
+    """Measure how repeatable region values are, or which changes are real.
 
-    Of two or more scans of unchanged subjects: standard deviation and coefficient
-    of variation within subjects, repeatability coefficient (RC: two scans differ
+    From two or more scans of unchanged subjects: within-subject standard deviation
+    and coefficient of variation, repeatability coefficient (RC: two scans differ
     by less in 95 % of cases), intraclass correlation ICC(3,1), bias and limits of
-    agreement. With --change, of scans before and after: a change is significant
+    agreement. With --change, for scans before and after: a change is significant
     if it is larger than the RC.
 
     [bold]Examples[/bold]

@@ -65,8 +65,8 @@ def roi(
     Prints, for each region, its size, what became of its voxels, and mean, sd,
     median and quartiles of each map, how many voxels are reliable, and the fit of
     the region's mean signal.
-    With --lesion also how it differs from its surroundings, the map that
-    separates them best first. --out writes these and more: percentiles,
+    With --lesion, also how the lesion differs from its surroundings, beginning
+    with the map that separates them best. --out writes these and more: percentiles,
     skewness, kurtosis, entropy.
 
     [bold]Examples[/bold]

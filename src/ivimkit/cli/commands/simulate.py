@@ -129,10 +129,10 @@ def simulate(
     true maps true_S0, true_f, true_D_star and true_D, or those of --model
     (NaN where tissues mix), and phantom.json: all settings, and the values of
     each tissue with sources. Directions and other variables of the volumes
-    become dwi.bvec and dwi_volumes.tsv. Of a scan with motion, drift, drop-outs
-    or ringing, phantom.json also says what has happened to each volume;
+    become dwi.bvec and dwi_volumes.tsv. For a scan with motion, drift, drop-outs
+    or ringing, phantom.json also says what happened to each volume;
     body.nii.gz is everything inside the skin, and true_displacement.nii.gz
-    where breathing has moved each voxel.
+    how far breathing moved each voxel.
 
     [bold]Examples[/bold]
 

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     Progress,
     ProgressColumn,
     Task,
@@ -28,7 +30,13 @@ from ivimkit.io.dicom import is_dicom_input
 from ivimkit.preprocessing.preprocess import StepProgress
 from ivimkit.rounding import thousands
 
-__all__ = ["PlainLines", "progress_shown", "reading_shown", "steps_shown"]
+__all__ = [
+    "PlainLines",
+    "progress_shown",
+    "reading_shown",
+    "steps_shown",
+    "transfer_shown",
+]
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -247,3 +255,54 @@ def reading_shown(console: Console, scan: Path | Sequence[Path]) -> Iterator[Non
     name = scan if isinstance(scan, Path) else scan[0]
     with console.status(escape(f"reading DICOM files of {name}")):
         yield
+
+
+@contextmanager
+def transfer_shown(console: Console, name: str, n_bytes: int, *, quiet: bool) -> Iterator[Report]:
+    """Show the progress of downloads while they run.
+
+    Parameters
+    ----------
+    console : Console
+        Where to.
+    name : str
+        What is being downloaded.
+    n_bytes : int
+        Its size.
+    quiet : bool
+        Show nothing.
+
+    Yields
+    ------
+    callable
+        To be called with the bytes of a file that have come and its size.
+    """
+    if quiet or not console.is_terminal:
+        begun = False
+
+        def say(done: int, total: int) -> None:
+            nonlocal begun
+            raise_if_interrupted()
+            if not quiet and not begun:
+                begun = True
+                console.print(f"{name}: downloading {decimal(n_bytes)}", soft_wrap=True)
+
+        yield say
+        return
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        DownloadColumn(),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        expand=True,
+    )
+    with bar:
+        task = bar.add_task(name, total=None)
+
+        def report(done: int, total: int) -> None:
+            raise_if_interrupted()
+            bar.update(task, completed=done, total=total)
+
+        yield report
