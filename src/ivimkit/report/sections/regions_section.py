@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from ivimkit.fitting.result import FitResult
 
-__all__ = ["lesion_sentence", "regions"]
+__all__ = ["lesion_figure", "lesion_sentence", "regions", "upper"]
 
 _HEAD = (
     "reliable",
@@ -81,7 +81,9 @@ def regions(subject: Subject) -> Section | None:
     blocks: list[Block] = []
     if subject.lesion is not None:
         lesion = subject.lesion
-        blocks += subject.each(lambda side: _figure(subject, lesion, side))
+        # That of one result is in the summary.
+        if len(subject.sides) > 1:
+            blocks += subject.each(lambda side: lesion_figure(subject, lesion, side))
         blocks += [_contrast(lesion, subject, side) for side in subject.sides]
         blocks.append(Text(_ABOUT_THE_CONTRAST, "note"))
     if subject.labels is not None:
@@ -104,13 +106,24 @@ def lesion_sentence(subject: Subject, side: Side) -> str:
         return ""
     lesion = subject.lesion
     table = subject.comparisons[side.name]
-    return f"{_upper(lesion.name)}: {_sentence(lesion, table)}."
+    found = sentence(table, reference=lesion.reference_name, words=True, limits=True)
+    return f"{upper(lesion.name)}: {found}."
 
 
-def _figure(subject: Subject, lesion: Lesion, side: Side) -> list[Block]:
-    caption = lesion_sentence(subject, side)
+def lesion_figure(subject: Subject, lesion: Lesion, side: Side) -> list[Block]:
+    """Return the picture of the lesion with its caption; nothing where maps are no images.
+
+    Parameters
+    ----------
+    subject : Subject
+        The content of the report.
+    lesion : Lesion
+        The lesion.
+    side : Side
+        The result.
+    """
     if not side.is_image:
-        return [Text(caption)]
+        return []
     figure = lesion_panels(
         side.result,
         lesion.mask,
@@ -119,11 +132,8 @@ def _figure(subject: Subject, lesion: Lesion, side: Side) -> list[Block]:
         limits=side.limits,
         unreliable=subject.unreliable,
     )
+    caption = f"White, with arrowheads: {lesion.name}; dashed: {lesion.reference_name}."
     return [Pictures([Picture(figure, caption)])]
-
-
-def _sentence(lesion: Lesion, table: pd.DataFrame) -> str:
-    return sentence(table, reference=lesion.reference_name, words=True)
 
 
 def _contrast(lesion: Lesion, subject: Subject, side: Side) -> Table:
@@ -166,7 +176,7 @@ def _contrast(lesion: Lesion, subject: Subject, side: Side) -> Table:
         "p",
     )
     which = "all" if subject.reliable_only is False else "reliable"
-    what = f"{_upper(lesion.name)} against {lesion.reference_name}, mean ± sd of {which} voxels"
+    what = f"{upper(lesion.name)} against {lesion.reference_name}, mean ± sd of {which} voxels"
     caption = f"{side.name}: {what}" if side.name else what
     return Table(head, rows, caption, words=2)
 
@@ -250,6 +260,6 @@ def _cells(parameter: Parameter, row: Any, fitted: bool) -> tuple[str, ...]:
     return (*found, value, limits(parameter, row["roi_fit_lo"], row["roi_fit_hi"]))
 
 
-def _upper(name: str) -> str:
+def upper(name: str) -> str:
     """Capitalise a name at the start of a sentence, unless it is not a word (a file name)."""
     return name[:1].upper() + name[1:] if name.isalpha() else name
