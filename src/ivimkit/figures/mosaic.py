@@ -28,7 +28,7 @@ __all__ = ["image_mosaic", "mosaic", "mosaic_names"]
 
 _MAX_TILES = 30
 
-_WIDTH, _MAX_HEIGHT = 5.6, 5.6
+_WIDTH, _MAX_HEIGHT = 5.6, 4.3
 """Size of the mosaic, inches, with which two fit side by side on a page in full size, so that
 their text can be read; the next ones are also in inches."""
 

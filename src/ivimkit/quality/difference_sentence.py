@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ivimkit.extend.derived_maps import describe
+from ivimkit.parameter import Parameter
 from ivimkit.quality.difference import Difference
-from ivimkit.rounding import in_unit, shown_unit, thousands
+from ivimkit.rounding import in_unit, legible_error, shown_unit, thousands
 
-__all__ = ["difference_sentence"]
+__all__ = ["difference_sentence", "mean_difference"]
 
 
 def difference_sentence(found: Difference, maps: Sequence[str] | None = None) -> str:
@@ -43,9 +46,8 @@ def difference_sentence(found: Difference, maps: Sequence[str] | None = None) ->
         if row["difference"] == 0.0 and not sd > 0.0:
             parts.append(f"{parameter.symbol} the same in all {thousands(row['n'])} voxels")
             continue
-        value, low, high = (
-            in_unit(parameter, float(row[key]), sd) for key in ("difference", "lower", "upper")
-        )
+        value = mean_difference(parameter, row)
+        low, high = (in_unit(parameter, float(row[key]), sd) for key in ("lower", "upper"))
         unit = shown_unit(parameter)
         unit = f" {'·' if unit.startswith('10') else ''}{unit}" if unit else ""
         sign = "" if value.startswith("−") else "+"
@@ -54,3 +56,9 @@ def difference_sentence(found: Difference, maps: Sequence[str] | None = None) ->
     about = "; in brackets the limits of agreement, which contain 95 % of the voxels"
     first, second = found.names
     return f"{second} minus {first}: {', '.join(parts)}{about if agreement else ''}."
+
+
+def mean_difference(parameter: Parameter, row: Mapping[str, Any]) -> str:
+    """Write the mean difference of a map to the precision of its standard error."""
+    value, sd, n = (float(row[key]) for key in ("difference", "sd", "n"))
+    return in_unit(parameter, value, legible_error(sd / math.sqrt(max(n, 1.0)), value))

@@ -5,26 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ivimkit.extend.derived_maps import describe, is_about_another
 from ivimkit.figures.lesion_panels import lesion_panels
 from ivimkit.figures.picture import Picture
 from ivimkit.parameter import Parameter
 from ivimkit.quality import roi_table, sentence
+from ivimkit.quality.table_cells import contrast_cells, region_cells
 from ivimkit.report.report_subject import Lesion, Side, Subject
 from ivimkit.report.section_blocks import Block, Pictures, Section, Table, Text
-from ivimkit.rounding import (
-    NONE,
-    in_unit,
-    interval,
-    limits,
-    plus_minus,
-    probability,
-    rounded,
-    thousands,
-    unbroken_unit,
-)
+from ivimkit.rounding import NONE, rounded, thousands, unbroken_unit
 from ivimkit.scan.labels import Labels
 
 if TYPE_CHECKING:
@@ -34,12 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["lesion_figure", "lesion_sentence", "regions", "upper"]
 
-_HEAD = (
-    "reliable",
-    *("mean", "sd", "median", "25 %", "75 %", "5 %", "95 %"),
-    *("CV", "skewness", "kurtosis", "entropy"),
-)
+_HEAD = ("reliable", "mean", "sd", "median", "25 %", "75 %", "5 %", "95 %")
+_KEYS = ("reliable", "mean", "sd", "median", "q25", "q75", "p5", "p95")
 _FIT_HEAD = ("fit of the mean", "95 % limits")
+_FIT_KEYS = ("fit", "fit_limits")
 _ABOUT_THE_CONTRAST = (
     "The map that separates the lesion best comes first. CNR: difference / sd of the "
     "reference; AUC: area under the ROC curve; p: Mann-Whitney test. Voxels count as "
@@ -51,9 +38,6 @@ _ABOUT_THE_TABLES = {
     False: "Mean, sd and percentiles are of all voxels with a value; reliable are those whose "
     "value the data determine.",
 }
-_AUC = 0.1
-"""To two decimal places."""
-
 _LEFT_OUT = (
     "S0",
     "rmse",
@@ -140,26 +124,21 @@ def _contrast(lesion: Lesion, subject: Subject, side: Side) -> Table:
     rows = []
     for name, row in subject.comparisons[side.name].iterrows():
         parameter = describe(str(name), side.result.model.quantities)
-        g = [row[key] for key in ("g", "g_lo", "g_hi")]
-        spread = np.nanmax([row["lesion_sd"], row["reference_sd"], 0.0])
+        cells = contrast_cells(parameter, row)
+        reliable = ", ".join(
+            f"{thousands(row[f'{of}_reliable'])} of {thousands(row[f'{of}_valued'])}"
+            for of in ("lesion", "reference")
+        )
+        g = f"{cells['g']} ({cells['g_lo']} to {cells['g_hi']})" if cells["g"] != NONE else NONE
         rows.append(
             (
                 parameter.symbol,
                 unbroken_unit(parameter),
-                *(
-                    plus_minus(parameter, row[f"{of}_mean"], row[f"{of}_sd"])
-                    for of in ("lesion", "reference")
-                ),
-                ", ".join(
-                    f"{thousands(row[f'{of}_reliable'])} of {thousands(row[f'{of}_valued'])}"
-                    for of in ("lesion", "reference")
-                ),
-                in_unit(parameter, row["difference"], spread),
-                rounded(row["ratio"]),
-                rounded(row["cnr"], digits=2),
-                f"{rounded(g[0], (g[2] - g[1]) / 4)} ({interval(g[1], g[2])})",
-                rounded(row["auc"], _AUC),
-                probability(float(row["p"])),
+                *(cells[key] for key in ("lesion", "reference")),
+                reliable,
+                *(cells[key] for key in ("difference", "change", "cnr")),
+                g,
+                *(cells[key] for key in ("auc", "p")),
             )
         )
     head = (
@@ -169,7 +148,7 @@ def _contrast(lesion: Lesion, subject: Subject, side: Side) -> Table:
         lesion.reference_name,
         "reliable voxels",
         "difference",
-        "ratio",
+        "change",
         "CNR",
         "Hedges' g (95 %)",
         "AUC",
@@ -248,16 +227,8 @@ def _sizes(table: pd.DataFrame) -> Table:
 
 
 def _cells(parameter: Parameter, row: Any, fitted: bool) -> tuple[str, ...]:
-    keys = ("mean", "sd", "median", "q25", "q75", "p5", "p95")
-    shapes = (rounded(row[key]) for key in ("cv", "skewness", "kurtosis", "entropy"))
-    numbers = (in_unit(parameter, row[key], row["sd"]) for key in keys)
-    found = (thousands(row["reliable"]), *numbers, *shapes)
-    if not fitted:
-        return found
-    if "roi_fit" not in row:
-        return (*found, NONE, NONE)
-    value = in_unit(parameter, row["roi_fit"], row["roi_fit_sd"])
-    return (*found, value, limits(parameter, row["roi_fit_lo"], row["roi_fit_hi"]))
+    cells = region_cells(parameter, row)
+    return tuple(cells[key] for key in (*_KEYS, *(_FIT_KEYS if fitted else ())))
 
 
 def upper(name: str) -> str:
