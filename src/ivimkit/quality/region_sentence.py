@@ -115,7 +115,9 @@ def _values(found: Sequence[RegionEstimate]) -> str:
         ]
         if known:
             parts.append(f"{', '.join(known)}, with 95 % limits; {words}")
-    parts += [f"{one.parameter.symbol}: unknown, {one.why}" for one in found if one.why]
+    for why in dict.fromkeys(one.why for one in found if one.why):
+        symbols = ", ".join(one.parameter.symbol for one in found if one.why == why)
+        parts.append(f"{symbols}: unknown, {why}")
     return f"{'. '.join(parts)}."
 
 

@@ -78,7 +78,8 @@ def _sentence(subject: Subject, side: Side) -> str:
     if subject.lesion is not None:
         return lesion_sentence(subject, side)
     if subject.labels is not None:
-        return upper(regions_sentence(region_numbers(subject, side)))
+        region, colon, rest = regions_sentence(region_numbers(subject, side)).partition(":")
+        return f"{upper(region)}{colon}{rest}"
     names = [name for name in side.result.model.robust_maps if name in side.result.maps]
     return voxels_sentence(side.result, names)
 
