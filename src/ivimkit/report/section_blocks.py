@@ -174,11 +174,14 @@ class Pictures(Block):
         The figures with caption and alternative text.
     small : bool
         Whether they are shown as thumbnails, to be opened one by one.
+    fits : bool
+        Whether they are shown so small that the first screen has room for them.
     """
 
     kind: ClassVar[str] = "pictures"
     pictures: Sequence[Picture]
     small: bool = False
+    fits: bool = False
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def lesion_figure(subject: Subject, lesion: Lesion, side: Side) -> list[Block]:
         unreliable=subject.unreliable,
     )
     caption = f"White, with arrowheads: {lesion.name}; dashed: {lesion.reference_name}."
-    return [Pictures([Picture(figure, caption)])]
+    return [Pictures([Picture(figure, caption)], fits=len(subject.sides) == 1)]
 
 
 def _contrast(lesion: Lesion, subject: Subject, side: Side) -> Table:

@@ -99,7 +99,7 @@ def _picture(subject: Subject) -> list[Block]:
     if subject.lesion is not None:
         return lesion_figure(subject, subject.lesion, side)
     if subject.labels is not None:
-        return [Pictures([_of_regions(subject, side)])]
+        return [Pictures([_of_regions(subject, side)], fits=True)]
     names = [name for name in side.result.model.shown_maps if name in side.result.maps]
     (middle,) = choose_cut(filled_mask(side.result), None, most=1, crop=False).slices
     figure = map_panels(
@@ -110,7 +110,7 @@ def _picture(subject: Subject) -> list[Block]:
         title="",
         unreliable=subject.unreliable,
     )
-    return [Pictures([Picture(figure, "The middle slice.")])]
+    return [Pictures([Picture(figure, "The middle slice.")], fits=True)]
 
 
 def _of_regions(subject: Subject, side: Side) -> Picture:
