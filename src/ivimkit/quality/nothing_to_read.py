@@ -65,8 +65,6 @@ def _of_scan(result: FitResult) -> str:
     assert result.dwi is not None
     shells = result.dwi.acquisition.shell_bvals
     low, high = float(shells.min()), float(shells.max())
-    if low == high:
-        return ""
     first = np.asarray(result.dwi.mean_values(low, result.mask), dtype=np.float64)
     lost = first - np.asarray(result.dwi.mean_values(high, result.mask), dtype=np.float64)
     there = np.isfinite(lost)

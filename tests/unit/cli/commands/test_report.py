@@ -173,11 +173,15 @@ def test_nothing_to_print_with(run, result, built, monkeypatch):
 
 def test_a_new_fit_takes_the_page_of_the_old_one_away(run, result, folder, built):
     run("report", result)
+    pdf = result / "report.pdf"
+    pdf.write_bytes(b"%PDF-")
     words = ("fit", folder / "dwi.nii.gz", "--no-figures", "-q")
     run(*words, code=2)
     assert (result / "report.html").exists()
+    assert pdf.exists()
     run(*words, "--overwrite")
     assert not (result / "report.html").exists()
+    assert not pdf.exists()
 
 
 @pytest.mark.parametrize(
