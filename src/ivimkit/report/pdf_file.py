@@ -132,7 +132,7 @@ def _by_browser(browser: Path, page: Path, target: Path) -> str:
 
 def _by_weasyprint(page: Path, target: Path) -> None:
     try:
-        import weasyprint
+        import weasyprint  # type: ignore[import-untyped]
     except OSError as error:
         raise InputError(
             f"WeasyPrint does not find a library that it needs ({error}); expected Pango. Install "

@@ -132,7 +132,7 @@ def _quartiles(result: FitResult, name: str) -> str:
     parameter = describe(name, result.model.quantities)
     factor, width = shown_factor(parameter), spread(row["q25"], row["q75"])
     ends = interval(row["q25"] * factor, row["q75"] * factor)
-    return f"{in_unit(parameter, row['median'], width)} ({ends})"
+    return _in_two_parts(f"{in_unit(parameter, row['median'], width)} ({ends})")
 
 
 def _cell(one: RegionEstimate | None, column: Sequence[RegionEstimate]) -> str:
@@ -141,7 +141,13 @@ def _cell(one: RegionEstimate | None, column: Sequence[RegionEstimate]) -> str:
     if one.basis == "none":
         return "unknown"
     marks = f"{' †' if one.basis == 'mean signal' else ''}{' ?' if one.why else ''}"
-    return f"{estimate_text(one, *column)}{marks}"
+    return f"{_in_two_parts(estimate_text(one, *column))}{marks}"
+
+
+def _in_two_parts(text: str) -> str:
+    """Return a number and its limits so that a narrow column breaks between them only."""
+    value, bracket, limits = text.partition(" (")
+    return value + bracket + limits.replace(" ", "\u00a0")
 
 
 def _head(parameter: Parameter) -> str:

@@ -107,7 +107,6 @@ def _picture(subject: Subject) -> list[Block]:
         slices=middle,
         maps=names[:_MAX_MAPS],
         limits=side.limits,
-        title="",
         unreliable=subject.unreliable,
     )
     return [Pictures([Picture(figure, "The middle slice.")], fits=True)]
