@@ -13,6 +13,7 @@ from ivimkit.rounding import percent, rounded
 
 if TYPE_CHECKING:
     from ivimkit.fitting.result import FitResult
+    from ivimkit.noise import NoiseEstimate
 
 __all__ = ["MIN_DECAY", "MIN_SNR", "nothing_to_read"]
 
@@ -29,7 +30,7 @@ have 2."""
 _MIN_VOXELS = 8
 
 
-def nothing_to_read(result: FitResult) -> str:
+def nothing_to_read(result: FitResult, *, noise: NoiseEstimate | None = None) -> str:
     """Say why a result contains no information about the tissue; empty if it may contain some.
 
     A fit of noise has values in every voxel, like any other. But diffusion makes the signal fall
@@ -40,6 +41,8 @@ def nothing_to_read(result: FitResult) -> str:
     ----------
     result : FitResult
         The fit; without its scan only the size of the signal is judged.
+    noise : NoiseEstimate, optional
+        Noise of one volume, for that; by default from the residuals.
 
     Returns
     -------
@@ -58,7 +61,7 @@ def nothing_to_read(result: FitResult) -> str:
     """
     if not result.codes.fitted.total:
         return "No voxel was fitted."
-    return _of_maps(result) if result.dwi is None else _of_scan(result)
+    return _of_maps(result, noise) if result.dwi is None else _of_scan(result)
 
 
 def _of_scan(result: FitResult) -> str:
@@ -84,13 +87,15 @@ def _of_scan(result: FitResult) -> str:
     )
 
 
-def _of_maps(result: FitResult) -> str:
+def _of_maps(result: FitResult, noise: NoiseEstimate | None) -> str:
     """Judge the size of the signal."""
+    if "S0" not in result.maps:
+        return ""
     try:
-        sigma = from_residuals(result, each_voxel=False).sigma
+        sigma = (from_residuals(result, each_voxel=False) if noise is None else noise).sigma
     except NoiseError:
         return ""
-    signal = float(np.median(result.values_of("S0"))) if "S0" in result.maps else math.nan
+    signal = float(np.median(result.values_of("S0")))
     if not signal < MIN_SNR * sigma:
         return ""
     return (

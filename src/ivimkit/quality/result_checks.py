@@ -76,7 +76,7 @@ def lights(
     """
     return (
         *_scan(scan),
-        *_decay(result),
+        *_decay(result, noise),
         *status_lights(result),
         _coverage(result),
         _b_values(result),
@@ -101,9 +101,9 @@ def _scan(found: Sequence[ScanFinding] | None) -> Iterator[Light]:
     yield Light(name, colour, f"{_sentence(first.text)}{more}", _sentence(first.advice))
 
 
-def _decay(result: FitResult) -> Iterator[Light]:
+def _decay(result: FitResult, noise: NoiseEstimate | None) -> Iterator[Light]:
     """Judge a result without information, if it is one; voxels without a fit have their check."""
-    why = nothing_to_read(result) if result.codes.fitted.total else ""
+    why = nothing_to_read(result, noise=noise) if result.codes.fitted.total else ""
     if why:
         advice = "Do not interpret any map. Check the b-values, the mask and the scan."
         yield Light("decay of the signal", "red", why, advice)
