@@ -36,7 +36,7 @@ def difference_sentence(found: Difference, maps: Sequence[str] | None = None) ->
     >>> result = ik.fit(ik.simulate.phantom(shape=(32, 24, 1)).dwi)
     >>> found = ik.quality.difference(result, result, ("first", "second"))
     >>> difference_sentence(found, ["D"])
-    'second minus first: D the same in all 768 voxels.'
+    'second minus first: D the same in all 330 voxels.'
     """
     parameters = (*found.first.model.quantities, *found.second.model.quantities)
     parts = []

@@ -55,7 +55,7 @@ def region_cells(parameter: Parameter, row: pd.Series[Any]) -> dict[str, str]:
     >>> table = ik.quality.roi_table(ik.fit(made.dwi), made.labels == 1, maps=["D"])
     >>> cells = region_cells(ik.models.get("biexp")["D"], table.iloc[0])
     >>> cells["mean"], cells["fit"]
-    ('1.109', '–')
+    ('1.11', '1.1073 ± 0.0058')
     """
     sd = float(row["sd"])
     spread = max(sd, _MIN_R2_SPREAD) if parameter.name == "r2" else sd

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ivimkit.extend.derived_maps import describe
 from ivimkit.fitting.result import FitResult
@@ -98,7 +99,7 @@ def _of_lesion(subject: Subject, lesion: Lesion, side: Side) -> list[RegionEstim
     names = [name for name in side.result.model.robust_maps if name in table.index]
     for of, region in (("lesion", lesion.name), ("reference", lesion.reference_name)):
         for name in names:
-            row = table.loc[name]
+            row: Any = table.loc[name]
             keys = (f"{of}_value", f"{of}_value_lo", f"{of}_value_hi")
             parameter = describe(name, side.result.model.quantities)
             estimate = Estimate(*(float(row[key]) for key in keys))
