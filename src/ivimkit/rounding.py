@@ -18,6 +18,7 @@ __all__ = [
     "how_shown",
     "in_unit",
     "interval",
+    "legible_error",
     "limits",
     "megabytes",
     "percent",
@@ -109,6 +110,24 @@ def interval(low: float, high: float, digits: int = 3) -> str:
     # 95 % limits: one standard deviation is a quarter of the distance between them.
     error = (high - low) / 4.0
     return f"{rounded(low, error, digits)} to {rounded(high, error, digits)}"
+
+
+def legible_error(error: float, *values: float) -> float:
+    """Return an error by which numbers of this size are rounded to three digits at most.
+
+    For sentences and first looks: nobody reads the full precision of a median of a thousand
+    voxels.
+
+    Examples
+    --------
+    >>> from ivimkit.rounding import legible_error, rounded
+    >>> rounded(1.23456, legible_error(0.0003, 1.23456)), rounded(1.23456, legible_error(0.3, 1.2))
+    ('1.23', '1.23')
+    """
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    if not largest > 0.0:
+        return error
+    return max(error, 10.0 ** (math.floor(math.log10(largest)) - 1))
 
 
 def spread(q25: float, q75: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
@@ -53,6 +54,13 @@ def page(visit_of_module, report):
     return visit_of_module(report, offline=True).page
 
 
+def open_all(page):
+    """Open all parts of the page."""
+    page.evaluate(
+        "for (const one of document.querySelectorAll('.part > details')) one.open = true"
+    )
+
+
 def test_opens_offline_and_quietly(visit, report):
     seen = visit(report, offline=True)
     seen.page.wait_for_load_state("networkidle")
@@ -95,13 +103,14 @@ def test_zoom_by_keyboard(visit, report):
     )
     page.keyboard.press("Escape")
     assert not dialog.evaluate("(one) => one.open")
-    # The page hears of the closing a moment after it.
+    # The page hears of the closing a moment after it, and opens the part with the picture.
     expect(last).to_be_focused()
+    assert last.is_visible()
     assert seen.errors == []
 
 
 def test_zoom_by_pointer(page):
-    page.locator(".zoom").nth(2).click()
+    page.locator(".zoom").first.click()
     page.get_by_role("button", name="Full size").click()
     image = page.locator(".stage img")
     natural = image.evaluate("(one) => one.naturalWidth")
@@ -119,6 +128,7 @@ def test_bibtex_is_copied(visit, report, clipboard):
         page.evaluate(
             "() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }"
         )
+    page.locator("summary", has_text="Methods for a paper").click()
     section = page.locator("details.code", has_text="BibTeX")
     section.locator("summary").click()
     section.get_by_role("button", name="Copy").click()
@@ -134,6 +144,15 @@ def test_prints_to_a4(visit, report, tmp_path):
     data = page.pdf(prefer_css_page_size=True)
     boxes = re.findall(rb"/MediaBox \[([\d. ]+)\]", data)
     assert 5 <= len(boxes) < 30
+    pypdf = pytest.importorskip("pypdf", reason="pypdf comes with the extra test")
+    first, second, *_ = (
+        " ".join(one.extract_text().split()) for one in pypdf.PdfReader(io.BytesIO(data)).pages
+    )
+    sentence = page.locator(".lead").first.inner_text()
+    assert sentence in first
+    assert "Overall" in first
+    # The folded parts follow, open.
+    assert second.startswith("Checks judged verdict why")
     for box in boxes:
         _, _, width, height = map(float, box.split())
         assert (width / 72 * 25.4, height / 72 * 25.4) == pytest.approx((210, 297), abs=0.5)
@@ -148,6 +167,7 @@ def test_prints_to_a4(visit, report, tmp_path):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_contrast(page, scheme):
     page.emulate_media(color_scheme=scheme)
+    open_all(page)
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(255, 255, 255)") == (scheme == "light")
     assert page.evaluate(CONTRAST) == []
@@ -156,11 +176,50 @@ def test_contrast(page, scheme):
 @pytest.mark.parametrize("width", [400, 1280, 1600])
 def test_nothing_is_wider_than_the_window(page, width):
     page.set_viewport_size({"width": width, "height": 800})
+    open_all(page)
     assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_everything_important_is_on_the_first_screen(visit, report):
+    page = visit(report, offline=True, viewport={"width": 1280, "height": 800}).page
+    for what in (".facts", ".lead", ".front table", ".overall", ".pictures img >> nth=0"):
+        box = page.locator(what).bounding_box()
+        assert box["y"] + box["height"] <= 800, what
+    assert page.evaluate("document.documentElement.scrollHeight") <= 4 * 800
+    assert page.locator(".part > details[open]").count() == 0
+
+
+def test_a_link_opens_the_part_it_leads_to(visit, report):
+    page = visit(report, java_script_enabled=False).page
+    page.get_by_role("link", name="Why, and what to do").click()
+    page.locator("#checks").get_by_text("distinct b-values").wait_for()
+    assert page.locator(".part > details[open]").count() == 1
+
+
+def test_text_of_thumbnails_is_large_enough_to_read(page):
+    page.set_viewport_size({"width": 1280, "height": 800})
+    open_all(page)
+    # The smallest letters, those of the sides and slices, have 7 points.
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('.small img')]"
+        ".map((one) => one.clientWidth / Number(one.getAttribute('width')))"
+    )
+    assert len(sizes) > 5
+    assert min(sizes) * 7 / 72 * 96 >= 9
+
+
+def test_one_button_opens_and_folds_all_parts(visit, report):
+    page = visit(report, offline=True).page
+    page.get_by_role("button", name="Open all parts").focus()
+    page.keyboard.press("Enter")
+    assert page.locator(".part > details:not([open])").count() == 0
+    page.get_by_role("button", name="Fold all parts").click()
+    assert page.locator(".part > details[open]").count() == 0
 
 
 def test_keys_alone_reach_everything(visit, report):
     page = visit(report, offline=True).page
+    open_all(page)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
@@ -183,6 +242,7 @@ def test_without_scripts_it_is_read_all_the_same(visit, report):
     page = visit(report, java_script_enabled=False).page
     text = Page(report.read_text(encoding="utf-8")).by_id("summary").text
     assert page.locator("#summary").text_content() == text
+    page.locator("summary", has_text="Methods for a paper").click()
     page.locator("summary", has_text="BibTeX").click()
     assert page.locator("pre", has_text="@article{LeBihan1988").is_visible()
 

@@ -39,6 +39,8 @@ class Page:
         Text at the top, on several lines if the page is narrow.
     foot : str, optional
         Small text at the bottom; its lines are also added to the height.
+    dpi : float
+        Pixels per inch, of a screen and of files.
 
     Attributes
     ----------
@@ -46,13 +48,15 @@ class Page:
         The figure.
     """
 
-    def __init__(self, width: float, height: float, title: str = "", foot: str = "") -> None:
+    def __init__(
+        self, width: float, height: float, title: str = "", foot: str = "", *, dpi: float = _DPI
+    ) -> None:
         lines = broken_lines(plain(title, longest=LONGEST_TITLE), _TITLE_SIZE, width - 2 * MARGIN)
         notes = broken_lines(foot, _FOOT_SIZE, width - 2 * MARGIN)
         self._head = len(lines) * _TITLE_LINE
         below = len(notes) * _FOOT_LINE + _FOOT_GAP if notes else 0.0
         self._width, self._height = width, height + self._head + below
-        self.figure = PlainFigure(figsize=(self._width, self._height), dpi=_DPI)
+        self.figure = PlainFigure(figsize=(self._width, self._height), dpi=dpi)
         if lines:
             top = 1 - 0.7 * MARGIN / self._height
             self.figure.suptitle("\n".join(lines), y=top, va="top", fontsize=_TITLE_SIZE)

@@ -28,8 +28,12 @@ __all__ = ["image_mosaic", "mosaic", "mosaic_names"]
 
 _MAX_TILES = 30
 
-_WIDTH, _MAX_HEIGHT = 9.2, 7.0
-"""Size of the mosaic, inches; the next ones are also in inches."""
+_WIDTH, _MAX_HEIGHT = 5.6, 4.3
+"""Size of the mosaic, inches, with which two fit side by side on a page in full size, so that
+their text can be read; the next ones are also in inches."""
+
+_DPI = 210
+"""Enlarged, a mosaic of thirty slices shows every voxel."""
 
 _WIDEST_SLICE = 3.6
 _TOP = 0.08
@@ -215,7 +219,8 @@ def _draw(column: Column, numbers: Sequence[int], view: View, foot: str = "") ->
     if height > _MAX_HEIGHT:
         width, height = width * _MAX_HEIGHT / height, _MAX_HEIGHT
     page_width = max(width, _BAR_WIDTH) + 2 * MARGIN
-    page = Page(page_width, _TOP + height + _BAR_GAP + _BAR + _BAR_TEXT, column.title, foot)
+    page_height = _TOP + height + _BAR_GAP + _BAR + _BAR_TEXT
+    page = Page(page_width, page_height, column.title, foot, dpi=_DPI)
     axes = page.place((page_width - width) / 2, _TOP, width, height)
     axes.set(xticks=[], yticks=[], facecolor=BACKGROUND)
     smooth = shown.colours == "gray"

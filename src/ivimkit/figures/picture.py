@@ -105,13 +105,13 @@ class Picture:
         if not self.alt:
             object.__setattr__(self, "alt", describe(self.figure))
 
-    def png(self, *, dpi: float = _DPI) -> bytes:
+    def png(self, *, dpi: float | None = None) -> bytes:
         """Return the picture as a PNG file, without metadata.
 
         Parameters
         ----------
-        dpi : float
-            Pixels per inch.
+        dpi : float, optional
+            Pixels per inch; by default 130, or those of the figure if it has more.
 
         Returns
         -------
@@ -119,24 +119,27 @@ class Picture:
             With a palette if 256 colours are enough, for a third of the size; some shades at the
             edges of letters and lines may then differ by a few levels.
         """
-        target = io.BytesIO()
+        target, dpi = io.BytesIO(), self._dpi(dpi)
         small = _few_colours(self._image(dpi), _EDGE_LENGTH * dpi)
         small.save(target, format="png", compress_level=_LEVEL)
         return target.getvalue()
 
-    def pixels(self, *, dpi: float = _DPI) -> NDArray[np.uint8]:
+    def pixels(self, *, dpi: float | None = None) -> NDArray[np.uint8]:
         """Return the picture as red, green and blue.
 
         Parameters
         ----------
-        dpi : float
-            Pixels per inch.
+        dpi : float, optional
+            Pixels per inch, like those of `png`.
 
         Returns
         -------
         ndarray of uint8, shape (rows, columns, 3)
         """
-        return np.asarray(self._image(dpi), dtype=np.uint8)
+        return np.asarray(self._image(self._dpi(dpi)), dtype=np.uint8)
+
+    def _dpi(self, asked: float | None) -> float:
+        return max(_DPI, float(self.figure.dpi)) if asked is None else asked
 
     def _image(self, dpi: float) -> Image.Image:
         raw = io.BytesIO()
@@ -159,13 +162,13 @@ class Picture:
         self.figure.savefig(target, format="svg", metadata=nothing)
         return _numbered(target.getvalue().decode("utf-8")).encode("utf-8")
 
-    def encoded(self, *, dpi: float = _DPI, vector: bool | None = None) -> Encoded:
+    def encoded(self, *, dpi: float | None = None, vector: bool | None = None) -> Encoded:
         """Return the picture in the better of the two formats.
 
         Parameters
         ----------
-        dpi : float
-            Pixels per inch, for PNG.
+        dpi : float, optional
+            Pixels per inch, for PNG, like those of `png`.
         vector : bool, optional
             Whether to use SVG; by default for figures without images and meshes, unless the file
             gets large.

@@ -28,6 +28,9 @@ FIGURES = "figures"
 REPORT = "report.html"
 """Name of the report in the folder of a result."""
 
+REPORT_PDF = "report.pdf"
+"""Name of its PDF file."""
+
 RECORD = "fit.json"
 """Name of the record, which makes a folder a result."""
 
@@ -80,4 +83,10 @@ def drawn_in(folder: Path) -> list[str]:
         for name in (*files_of(one, RECORD), *drawn_in(one))
     ]
     scan = [f"{PREPROCESSED}/{name}" for name in SCAN_FILES]
-    return [REPORT, *(f"{FIGURES}/{name}" for name in dict.fromkeys(pictures)), *inner, *scan]
+    return [
+        REPORT,
+        REPORT_PDF,
+        *(f"{FIGURES}/{name}" for name in dict.fromkeys(pictures)),
+        *inner,
+        *scan,
+    ]

@@ -8,6 +8,8 @@ from ivimkit.quality.example_spectra import example_spectra
 from ivimkit.quality.example_voxels import example_voxels
 from ivimkit.quality.fit_residuals import Residuals, residuals
 from ivimkit.quality.map_summary import main_maps, summary_rows, summary_table
+from ivimkit.quality.nothing_to_read import nothing_to_read
+from ivimkit.quality.overall_light import overall
 from ivimkit.quality.phantom_error import error_table
 from ivimkit.quality.region_contrast import compare_regions, ring
 from ivimkit.quality.region_fit import roi_fit
@@ -36,6 +38,8 @@ __all__ = [
     "lights",
     "main_maps",
     "model_table",
+    "nothing_to_read",
+    "overall",
     "pairs",
     "repeat_values",
     "repeatability",

@@ -11,7 +11,8 @@ from ivimkit.errors import OptionError
 from ivimkit.extend.derived_maps import describe
 from ivimkit.parameter import Parameter
 from ivimkit.quality.normal_quantile import NORMAL_975
-from ivimkit.rounding import in_unit, limits, shown_unit, thousands
+from ivimkit.rounding import in_unit, legible_error, shown_unit, thousands
+from ivimkit.rounding import limits as limits_in_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +31,7 @@ def sentence(
     reference: str = "the surrounding tissue",
     maps: Sequence[str] | None = None,
     words: bool = False,
+    limits: bool = False,
 ) -> str:
     """Describe the result of `compare_regions` in words.
 
@@ -44,6 +46,8 @@ def sentence(
     words : bool
         Whether to grade the differences: ``slightly`` up to 10 % of the reference, ``clearly``
         above 25 %, and no word in between.
+    limits : bool
+        Whether to give the 95 % limits of the differences that were found, too.
 
     Returns
     -------
@@ -67,6 +71,8 @@ def sentence(
     'ADC 1.40 against 1.53 ·10⁻³ mm²/s (8 % lower), compared with the liver'
     >>> ik.quality.sentence(table, reference="the liver", maps=["ADC"], words=True)
     'ADC 1.40 against 1.53 ·10⁻³ mm²/s (slightly lower, 8 %), compared with the liver'
+    >>> ik.quality.sentence(table, maps=["ADC"], limits=True)[:74]
+    'ADC 1.40 against 1.53 ·10⁻³ mm²/s (8 % lower; 95 % limits −10 % to −6 %), '
     """
     rows: dict[str, Any] = {str(name): row for name, row in comparison.iterrows()}
     usual = [name for name in models.shown_maps() if name in rows]
@@ -81,7 +87,7 @@ def sentence(
     for name in wanted:
         row, parameter = rows[name], _parameter(name, rows[name])
         if row["verdict"] in ("lower", "higher"):
-            differing.append(_difference(parameter, row, words))
+            differing.append(_difference(parameter, row, words, limits))
         elif row["verdict"] == "no difference":
             others.append(f"{parameter.symbol}: no difference found ({_limits(parameter, row)})")
         else:
@@ -91,18 +97,15 @@ def sentence(
     return f"compared with {reference}, {'; '.join(others)}"
 
 
-def _difference(parameter: Parameter, row: Any, words: bool) -> str:
+def _difference(parameter: Parameter, row: Any, words: bool, with_limits: bool) -> str:
     lesion, reference = float(row["lesion_value"]), float(row["reference_value"])
     low, high = float(row["value_difference_lo"]), float(row["value_difference_hi"])
-    largest = max(abs(lesion), abs(reference))
-    error = (high - low) / (2 * NORMAL_975)
-    if largest > 0.0:
-        # Three digits at most: nobody reads the full precision of a median of a thousand voxels.
-        error = max(error, 10.0 ** (math.floor(math.log10(largest)) - 1))
+    error = legible_error((high - low) / (2 * NORMAL_975), lesion, reference)
     both = " against ".join(in_unit(parameter, value, error) for value in (lesion, reference))
     unit = shown_unit(parameter)
     joined = f" {'·' if unit.startswith('10') else ''}{unit}" if unit else ""
     notes = [_direction(row, reference, words)]
+    notes += [_interval(parameter, row)] if with_limits else []
     notes += ["fit of the mean signal"] if row["basis"] == "mean signal" else []
     return f"{parameter.symbol} {both}{joined} ({'; '.join(notes)})"
 
@@ -120,18 +123,20 @@ def _direction(row: Any, reference: float, words: bool) -> str:
 
 
 def _limits(parameter: Parameter, row: Any) -> str:
+    found = _interval(parameter, row)
+    return f"{found}; fit of the mean signal" if row["basis"] == "mean signal" else found
+
+
+def _interval(parameter: Parameter, row: Any) -> str:
     """Return the 95 % limits of the difference in per cent of the reference, or in its unit."""
     low, high = float(row["value_difference_lo"]), float(row["value_difference_hi"])
     reference = abs(float(row["reference_value"]))
     if reference and max(abs(low), abs(high)) <= _MAX_PERCENT / 100 * reference:
         ends = (_signed(100 * end / reference) for end in (low, high))
-        found = "95 % limits {} % to {} %".format(*ends)
-    else:
-        unit = shown_unit(parameter)
-        free = Parameter(parameter.name, "", parameter.unit, -math.inf, math.inf, 0.0)
-        found = f"95 % limits of the difference {limits(free, low, high)} {unit}".rstrip()
-    signal = row["basis"] == "mean signal"
-    return f"{found}; fit of the mean signal" if signal else found
+        return "95 % limits {} % to {} %".format(*ends)
+    unit = shown_unit(parameter)
+    free = Parameter(parameter.name, "", parameter.unit, -math.inf, math.inf, 0.0)
+    return f"95 % limits of the difference {limits_in_unit(free, low, high)} {unit}".rstrip()
 
 
 def _signed(percent: float) -> str:

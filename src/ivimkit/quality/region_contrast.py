@@ -80,8 +80,8 @@ def compare_regions(
         - ``verdict``: ``lower``, ``higher``, ``no difference`` (none was found) or ``unknown``,
           with the reason in ``why``; ``basis``: ``voxels``, their medians, or ``mean signal``, its
           fits, where fewer than half of the voxels or fewer than five are reliable; and its
-          values, ``lesion_value``, ``reference_value`` and ``value_difference`` with its 95 %
-          limits ``value_difference_lo`` and ``value_difference_hi``;
+          values, ``lesion_value``, ``reference_value`` and ``value_difference``, each with its
+          95 % limits, ``lesion_value_lo``, ``lesion_value_hi`` and so on;
         - ``lesion_fit`` and ``reference_fit``, the fits of the mean signals, if available.
 
     Raises
@@ -287,14 +287,16 @@ def _said(first: _Group, second: _Group, verdict: Verdict) -> dict[str, Any]:
         "verdict": verdict.word,
         "basis": verdict.basis,
         "why": verdict.why,
-        "lesion_value": verdict.lesion.value,
-        "reference_value": verdict.reference.value,
-        "value_difference": verdict.difference.value,
-        "value_difference_lo": verdict.difference.low,
-        "value_difference_hi": verdict.difference.high,
+        **_with_limits("lesion_value", verdict.lesion),
+        **_with_limits("reference_value", verdict.reference),
+        **_with_limits("value_difference", verdict.difference),
         "lesion_fit": first.evidence.signal.value,
         "reference_fit": second.evidence.signal.value,
     }
+
+
+def _with_limits(name: str, of: Estimate) -> dict[str, float]:
+    return {name: of.value, f"{name}_lo": of.low, f"{name}_hi": of.high}
 
 
 def _separation(row: Mapping[str, Any]) -> tuple[float, float]:

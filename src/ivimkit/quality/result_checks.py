@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ivimkit import noise as noises
 from ivimkit.errors import NoiseError
 from ivimkit.extend.b_value_advice import coverage_needed, n_distinct_settings, settings_of
+from ivimkit.quality.nothing_to_read import nothing_to_read
 from ivimkit.quality.status_checks import or_bayes, status_lights
 from ivimkit.quality.traffic_light import THRESHOLDS, WORDS, Light, Threshold
 from ivimkit.rounding import thousands
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ivimkit.noise import NoiseEstimate
     from ivimkit.quality.residual_findings import Finding
     from ivimkit.quality.voxels_and_signal import Disagreement
+    from ivimkit.scan.checks import ScanFinding
 
 __all__ = ["THRESHOLDS", "WORDS", "Light", "Threshold", "lights"]
 
@@ -34,6 +36,7 @@ def lights(
     noise: NoiseEstimate | None = None,
     findings: Sequence[Finding] | None = None,
     regions: Sequence[Disagreement] | None = None,
+    scan: Sequence[ScanFinding] | None = None,
 ) -> tuple[Light, ...]:
     """Judge a result: the fit, the acquisition, the noise and the residuals.
 
@@ -49,14 +52,18 @@ def lights(
     regions : sequence of Disagreement, optional
         Regions whose voxels and mean signal disagree, see `disagreements`; there is no such check
         without them.
+    scan : sequence of ScanFinding, optional
+        What cannot be right about the scan, see `scan_findings`; there is no such check without
+        them.
 
     Returns
     -------
     tuple of Light
-        Voxels without a fit, perfusion not detected and tissue not detected (models with a
-        perfusion fraction), values at a bound, coverage of the decay, distinct b-values,
+        The scan, voxels without a fit, perfusion not detected and tissue not detected (models with
+        a perfusion fraction), values at a bound, coverage of the decay, distinct b-values,
         signal-to-noise ratio, residuals, voxels and mean signal; voxels without an ADC, or without
-        a standard deviation, only where there are more than a few. A check is never good if its
+        a standard deviation, only where there are more than a few, and the decay of the signal
+        only where there is none. A check is never good if its
         status flag is set in most voxels. The thresholds are in `THRESHOLDS`.
 
     Examples
@@ -68,6 +75,8 @@ def lights(
     'good'
     """
     return (
+        *_scan(scan),
+        *_decay(result, noise),
         *status_lights(result),
         _coverage(result),
         _b_values(result),
@@ -75,6 +84,29 @@ def lights(
         _residuals(result, findings),
         *_regions(regions),
     )
+
+
+def _scan(found: Sequence[ScanFinding] | None) -> Iterator[Light]:
+    if found is None:
+        return
+    name = "the scan"
+    if not found:
+        reason = "The mean signal falls with b; no volume is empty, a copy or out of place."
+        yield Light(name, "green", reason)
+        return
+    # What makes all numbers wrong comes first.
+    first, *others = sorted(found, key=lambda finding: not finding.is_fault)
+    more = f" ({len(others)} more, see ivimkit check)" if others else ""
+    colour = "red" if first.is_fault else "yellow"
+    yield Light(name, colour, f"{_sentence(first.text)}{more}", _sentence(first.advice))
+
+
+def _decay(result: FitResult, noise: NoiseEstimate | None) -> Iterator[Light]:
+    """Judge a result without information, if it is one; voxels without a fit have their check."""
+    why = nothing_to_read(result, noise=noise) if result.codes.fitted.total else ""
+    if why:
+        advice = "Do not interpret any map. Check the b-values, the mask and the scan."
+        yield Light("decay of the signal", "red", why, advice)
 
 
 def _coverage(result: FitResult) -> Light:
@@ -184,7 +216,7 @@ def _noise(result: FitResult) -> NoiseEstimate:
     return noises.from_residuals(result, each_voxel=False)
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Exception | str) -> str:
     text = str(error)
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 

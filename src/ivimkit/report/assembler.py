@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from ivimkit.errors import OptionError
 from ivimkit.figures.picture import Encoded, Picture
-from ivimkit.report.section_blocks import Beside, Block, Section, Table
+from ivimkit.report.section_blocks import Beside, Block, Front, Section, Table
 
 __all__ = ["assemble"]
 
@@ -57,7 +57,12 @@ def assemble(sections: Sequence[Section], *, title: str, subtitle: str) -> str:
     environment = _environment()
     blocks: Any = environment.get_template("blocks.html").module
     shown = [
-        {"title": section.title, "id": section.id, "body": _body(blocks, section)}
+        {
+            "title": section.title,
+            "id": section.id,
+            "body": _body(blocks, section),
+            "folded": section.folded,
+        }
         for section in sections
     ]
     style, script = _asset("report.css"), _asset("report.js")
@@ -65,6 +70,7 @@ def assemble(sections: Sequence[Section], *, title: str, subtitle: str) -> str:
         title=title,
         subtitle=subtitle,
         sections=shown,
+        folded=any(section.folded for section in sections),
         version=version("ivimkit"),
         style=Markup(style),
         style_hash=_hash(style),
@@ -96,7 +102,7 @@ def _body(blocks: Any, section: Section) -> Markup:
 def _show(blocks: Any, block: Block, place: str) -> Markup:
     """Return a block as HTML; `place` is the prefix of all ids inside it."""
     inside = []
-    if isinstance(block, Beside):
+    if isinstance(block, Beside | Front):
         for column, (name, parts) in enumerate(block.columns, start=1):
             here = [
                 _show(blocks, part, f"{place}-{column}-{number}")

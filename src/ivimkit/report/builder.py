@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,12 +12,13 @@ from ivimkit.errors import OptionError, ShapeError
 from ivimkit.figures.reliability import check_choice
 from ivimkit.fitting.result import FitResult
 from ivimkit.quality import ring as ring_around
-from ivimkit.quality.difference import Difference, difference
+from ivimkit.quality.difference import difference
 from ivimkit.quality.table_rows import labelled, labels_like
 from ivimkit.report.html_document import Report
 from ivimkit.report.report_subject import Lesion, Side, Subject
 from ivimkit.report.section_blocks import Section
 from ivimkit.report.sections.acquisition_section import acquisition
+from ivimkit.report.sections.checks_section import checks
 from ivimkit.report.sections.curves_section import curves
 from ivimkit.report.sections.differences_section import differences
 from ivimkit.report.sections.histograms_section import histograms
@@ -108,7 +110,7 @@ def build(
     >>> labels = ik.Labels(made.labels, made.label_names)
     >>> report = ik.report.build(ik.fit(made.dwi), labels=labels, lesion="lesion")
     >>> [section.id for section in report.sections][:3]
-    ['summary', 'acquisition', 'regions']
+    ['summary', 'checks', 'acquisition']
     """
     check_choice(unreliable)
     results = [result] if other is None else [result, other]
@@ -123,18 +125,20 @@ def build(
         unreliable=unreliable,
         anonymous=anonymous,
         reliable_only=reliable_only,
+        difference=both,
     )
     models = " and ".join(dict.fromkeys(one.model.title for one in results))
     heading = f"Report: {models}" if title is None else title
-    return Report(heading, _subtitle(sides), _sections(subject, both))
+    return Report(heading, _subtitle(sides), _sections(subject))
 
 
-def _sections(subject: Subject, both: Difference | None) -> tuple[Section, ...]:
-    """Return the sections to show, in the order of the page."""
+def _sections(subject: Subject) -> tuple[Section, ...]:
+    """Return the sections in the order of the page, folded but for the first."""
+    both = subject.difference
     found = [
-        summary(subject),
-        acquisition(subject),
         None if both is None else differences(subject, both),
+        checks(subject),
+        acquisition(subject),
         regions(subject),
         maps(subject),
         histograms(subject),
@@ -146,7 +150,8 @@ def _sections(subject: Subject, both: Difference | None) -> tuple[Section, ...]:
         methods(subject),
         provenance(subject),
     ]
-    return tuple(section for section in found if section is not None)
+    folded = (replace(section, folded=True) for section in found if section is not None)
+    return (summary(subject), *folded)
 
 
 def _names(results: Sequence[FitResult], names: Sequence[str] | None) -> list[str]:

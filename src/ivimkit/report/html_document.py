@@ -9,12 +9,14 @@ from functools import cached_property
 from html import escape
 from pathlib import Path
 
+from ivimkit.errors import OptionError
 from ivimkit.letters import readable
 from ivimkit.report.assembler import assemble
+from ivimkit.report.pdf_file import check_printer, print_page
 from ivimkit.report.section_blocks import Section
-from ivimkit.writing import check_file, write_file
+from ivimkit.writing import check_file, write_folder
 
-__all__ = ["Report"]
+__all__ = ["Report", "check_files"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,32 +56,48 @@ class Report:
         return assemble(self.sections, title=self.title, subtitle=self.subtitle)
 
     def write(
-        self, path: str | os.PathLike[str] = "report.html", *, overwrite: bool = False
+        self,
+        path: str | os.PathLike[str] = "report.html",
+        *,
+        overwrite: bool = False,
+        pdf: bool = False,
     ) -> Path:
-        """Write the page.
+        """Write the page, and a PDF file of it if asked for.
 
         Parameters
         ----------
         path : path
             The file; its folder is created if it does not exist.
         overwrite : bool
-            Whether a file of this name may be replaced.
+            Whether files of these names may be replaced.
+        pdf : bool
+            Whether to write a PDF file beside it, with the same name and the ending ``.pdf``, in
+            A4: printed by Chromium, Chrome or Edge if there is one, otherwise by WeasyPrint.
 
         Returns
         -------
         Path
-            Full path of the file. It appears complete or not at all.
+            Full path of the page. It appears complete or not at all, together with the PDF file.
 
         Raises
         ------
         OutputExistsError
-            If the file exists and overwriting was not requested.
+            If a file exists and overwriting was not requested.
+        OptionError
+            If a PDF file is asked for and there is nothing to print with.
         InputError
-            If it cannot be written.
+            If a file cannot be written, or the page not printed.
         """
-        target = check_file(path, overwrite=overwrite)
+        target, *printed = check_files(path, overwrite=overwrite, pdf=pdf)
         page = readable(self.html).encode("utf-8")
-        write_file(target, lambda place: _write_bytes(place, page))
+
+        def write(stage: Path) -> None:
+            place = stage / target.name
+            place.write_bytes(page)
+            for file in printed:
+                print_page(place, stage / file.name)
+
+        write_folder(target.parent, [*(file.name for file in printed), target.name], write)
         return target
 
     def _repr_html_(self) -> str:
@@ -91,5 +109,38 @@ class Report:
         )
 
 
-def _write_bytes(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+def check_files(
+    path: str | os.PathLike[str] = "report.html", *, overwrite: bool = False, pdf: bool = False
+) -> tuple[Path, ...]:
+    """Return the full paths of the files to be written, or reject them before any work.
+
+    Parameters
+    ----------
+    path, overwrite, pdf
+        Those of `Report.write`.
+
+    Returns
+    -------
+    tuple of Path
+        The page, and its PDF file if there is to be one.
+
+    Raises
+    ------
+    OutputExistsError
+        If a file exists and overwriting was not requested.
+    OptionError
+        If there is nothing to print with, or the page has the name of its PDF file.
+    InputError
+        If a path is not usable.
+    """
+    target = check_file(path, overwrite=overwrite)
+    if not pdf:
+        return (target,)
+    check_printer()
+    printed = target.with_suffix(".pdf")
+    if printed == target:
+        raise OptionError(
+            f"the page is to be {target.name}; expected another ending than that of the PDF file "
+            "beside it. Call it .html"
+        )
+    return target, check_file(printed, overwrite=overwrite)

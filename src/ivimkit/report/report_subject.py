@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,15 +14,19 @@ from numpy.typing import NDArray
 from ivimkit import organs, quality
 from ivimkit.errors import OptionError
 from ivimkit.fitting.result import FitResult
+from ivimkit.quality.difference import Difference
 from ivimkit.quality.fit_residuals import Residuals, residuals
 from ivimkit.quality.residual_findings import Finding, residual_findings
 from ivimkit.report.section_blocks import Beside, Block
+from ivimkit.scan.checks import ScanFinding
 from ivimkit.scan.labels import Labels
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Lesion", "Side", "Subject"]
+
+_UNNAMED = "the names of the files and the b-values contradict each other"
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +101,13 @@ class Side:
         """What stands out in the residuals; None if there are no residuals."""
         return None if self.residuals is None else residual_findings(self.residuals)
 
+    @cached_property
+    def scan_findings(self) -> Sequence[ScanFinding] | None:
+        """What cannot be right about the scan; None if it is not available."""
+        if self.result.dwi is None:
+            return None
+        return quality.scan_findings(self.result.dwi.with_mask(self.result.mask))
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:
@@ -116,6 +127,8 @@ class Subject:
         Whether to leave out file names and the command line.
     reliable_only : bool, optional
         Whether to use only reliable voxels; by default only to compare a lesion.
+    difference : Difference, optional
+        The second result minus the first.
     """
 
     sides: Sequence[Side]
@@ -124,6 +137,7 @@ class Subject:
     unreliable: str = "fade"
     anonymous: bool = True
     reliable_only: bool | None = None
+    difference: Difference | None = None
 
     @cached_property
     def comparisons(self) -> Mapping[str, pd.DataFrame]:
@@ -138,8 +152,12 @@ class Subject:
             for side in self.sides
         }
 
-    def lights(self, side: Side) -> tuple[quality.Light, ...]:
-        """Return the traffic-light checks of a result, including those of its regions."""
+    @cached_property
+    def lights(self) -> Mapping[str, tuple[quality.Light, ...]]:
+        """The traffic-light checks of each result, including those of its regions, by its name."""
+        return {side.name: self._lights(side) for side in self.sides}
+
+    def _lights(self, side: Side) -> tuple[quality.Light, ...]:
         labels, means = self.labels, self.means.get(side.name)
         if labels is None and self.lesion is not None:
             labels = self.lesion.labels
@@ -148,7 +166,23 @@ class Subject:
             # Method bayes may not have a prior for these regions.
             with suppress(OptionError):
                 regions = quality.disagreements(side.result, labels, means=means)
-        return quality.lights(side.result, findings=side.findings, regions=regions)
+        return quality.lights(
+            side.result, findings=side.findings, regions=regions, scan=self.faults(side)
+        )
+
+    def faults(self, side: Side) -> Sequence[ScanFinding] | None:
+        """Return what cannot be right about a scan, without names of files if those are hidden."""
+        found = side.scan_findings
+        if found is None or not self.anonymous:
+            return found
+        return [replace(one, text=_UNNAMED) if one.kind == "names" else one for one in found]
+
+    def nothing_to_read(self, side: Side) -> str:
+        """Return why the numbers of a result must not be read; empty if they may be."""
+        order = [one for one in self.faults(side) or () if one.kind == "order"]
+        if order:
+            return f"The scan cannot be right: {order[0].text}."
+        return quality.nothing_to_read(side.result)
 
     @cached_property
     def means(self) -> Mapping[str, FitResult]:

@@ -13,9 +13,13 @@ __all__ = [
     "Beside",
     "Block",
     "Code",
+    "Facts",
+    "Front",
     "Items",
     "Lamps",
+    "LampsOfTwo",
     "Links",
+    "Overall",
     "Pictures",
     "Section",
     "Table",
@@ -45,9 +49,9 @@ class Text(Block):
     ----------
     text : str
         Plain text.
-    tone : {"plain", "note", "hint", "lead"}
+    tone : {"plain", "note", "hint", "lead", "warning"}
         A note is about the numbers; a hint is about the page on a screen and is not printed; a
-        lead is the main message of the section.
+        lead is the main message of the section, and a warning what forbids to trust it.
     """
 
     kind: ClassVar[str] = "text"
@@ -81,6 +85,57 @@ class Lamps(Block):
 
     kind: ClassVar[str] = "lamps"
     lights: Sequence[Light]
+
+
+@dataclass(frozen=True)
+class LampsOfTwo(Block):
+    """Traffic-light checks of two results in one table.
+
+    Parameters
+    ----------
+    names : (str, str)
+        Names of the results.
+    pairs : sequence of (Light or None, Light or None)
+        One row each: the same check of both; None where a result does not have it.
+    """
+
+    kind: ClassVar[str] = "lamps_of_two"
+    names: tuple[str, str]
+    pairs: Sequence[tuple[Light | None, Light | None]]
+
+
+@dataclass(frozen=True)
+class Overall(Block):
+    """The overall light of a result, and the checks that are not good.
+
+    Parameters
+    ----------
+    light : Light
+        The overall light.
+    lights : sequence of Light
+        The checks that it summarises.
+    name : str
+        Name of the result; empty if there is only one.
+    """
+
+    kind: ClassVar[str] = "overall"
+    light: Light
+    lights: Sequence[Light]
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Facts(Block):
+    """What a page is about, in a few words each.
+
+    Parameters
+    ----------
+    facts : sequence of (str, str)
+        What is said, and what it is.
+    """
+
+    kind: ClassVar[str] = "facts"
+    facts: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -119,11 +174,14 @@ class Pictures(Block):
         The figures with caption and alternative text.
     small : bool
         Whether they are shown as thumbnails, to be opened one by one.
+    fits : bool
+        Whether they are shown so small that the first screen has room for them.
     """
 
     kind: ClassVar[str] = "pictures"
     pictures: Sequence[Picture]
     small: bool = False
+    fits: bool = False
 
 
 @dataclass(frozen=True)
@@ -195,6 +253,20 @@ class Beside(Block):
 
 
 @dataclass(frozen=True)
+class Front(Block):
+    """Blocks that belong on the first screen: what was found, and beside it how good that is.
+
+    Parameters
+    ----------
+    columns : sequence of (str, sequence of Block)
+        The main column and the narrow one; they have no titles.
+    """
+
+    kind: ClassVar[str] = "front"
+    columns: Sequence[tuple[str, Sequence[Block]]]
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of a report.
 
@@ -206,8 +278,11 @@ class Section:
         Link target; unique in a report.
     blocks : sequence of Block
         Its content.
+    folded : bool
+        Whether only the heading is shown until it is opened; it is printed open.
     """
 
     title: str
     id: str
     blocks: Sequence[Block] = field(repr=False)
+    folded: bool = False

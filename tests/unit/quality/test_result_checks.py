@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.quality import Finding, lights
+from ivimkit.quality import Finding, ScanFinding, lights
 from ivimkit.quality.result_checks import THRESHOLDS, WORDS, Light
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.status import FitStatus, at_lower, at_upper
@@ -135,6 +135,18 @@ def test_without_a_basis_the_noise_is_not_known():
     found = light(few, "signal-to-noise ratio")
     assert found.word == "not known"
     assert found.reason.startswith("Cannot estimate the noise from")
+
+
+def test_the_scan():
+    result = with_status([])
+    assert "the scan" not in [one.name for one in lights(result)]
+    assert light(result, "the scan", scan=()).colour == "green"
+    air = ScanFinding("air", (), "much of it is air", "Draw a mask")
+    fault = ScanFinding("order", (1, 2), "volumes 1 and 2 look swapped", "Check the order")
+    assert light(result, "the scan", scan=[air]).colour == "yellow"
+    found = light(result, "the scan", scan=[air, fault])
+    reason = "Volumes 1 and 2 look swapped. (1 more, see ivimkit check)"
+    assert found == Light("the scan", "red", reason, "Check the order.")
 
 
 def test_residuals():

@@ -18,9 +18,13 @@ from ivimkit.report.section_blocks import (
     Beside,
     Block,
     Code,
+    Facts,
+    Front,
     Items,
     Lamps,
+    LampsOfTwo,
     Links,
+    Overall,
     Pictures,
     Section,
     Table,
@@ -47,6 +51,10 @@ def every_block(text):
         Text(text),
         Title(text),
         Lamps([Light(text, "red", text, text)]),
+        LampsOfTwo((text, text), [(Light(text, "red", text, text), None)]),
+        Overall(Light(text, "red", text), [Light(text, "red", text)], text),
+        Facts([(text, text)]),
+        Front([("", [Text(text)]), ("", [Code(text, text)])]),
         Table([text, text], [[text, text]], text),
         Pictures([Picture(figure(), text, text)]),
         Code(text, text),
@@ -79,12 +87,15 @@ def test_a_block_without_a_macro_is_an_error():
 
 def test_ids_are_unique_and_links_lead_somewhere():
     blocks = every_block("x")
-    sections = [Section("One", "one", blocks), Section("Two", "two", blocks)]
+    sections = [Section("One", "one", blocks), Section("Two", "two", blocks, folded=True)]
     found = Page(assemble(sections, title="T", subtitle=""))
     ids = [one["id"] for one in found.elements if "id" in one.attributes]
     assert len(set(ids)) == len(ids)
     targets = [one["href"] for one in found.all("a") if one["href"].startswith("#")]
     assert {"#one", "#two"} < set(targets)
+    # That of the overall light; each report has such a section.
+    targets.remove("#checks")
+    targets.remove("#checks")
     for name in ("aria-labelledby", "data-copies"):
         targets += [f"#{one[name]}" for one in found.elements if name in one.attributes]
     assert {target[1:] for target in targets} <= set(ids)
@@ -137,6 +148,37 @@ def test_references_link_to_their_doi():
     ]
     assert found.all("ol")
     assert not page(Items(["x"])).all("ol")
+
+
+def test_two_lights_say_once_what_is_the_same():
+    same = Light("noise", "red", "because.", "Do.")
+    pairs = [(same, same), (same, Light("noise", "green", "why not."))]
+    found = page(LampsOfTwo(("a", "b"), pairs))
+    lamps = [one.text for one in found.all("span") if "lamp" in one.attributes.get("class", "")]
+    assert lamps == ["poor", "poor", "poor", "good"]
+    texts = [one.text.strip() for one in found.all("p") if "td" in one.parents]
+    assert texts == ["because. Do.", "a: because. Do.", "b: why not."]
+
+
+def test_the_overall_light_names_the_checks_by_their_words():
+    lights = [Light("b", "yellow", ""), Light("a", "red", ""), Light("c", "yellow", "")]
+    found = page(Overall(Light("overall", "red", "why.", ""), lights))
+    listed = [" ".join(one.text.split()) for one in found.all("li") if "ul" in one.parents][-2:]
+    assert listed == ["poor a", "caution b, c"]
+
+
+def test_folded_parts_need_no_script():
+    sections = [
+        Section("First", "first", [Text("seen")]),
+        Section("Second", "second", [Text("folded")], folded=True),
+    ]
+    found = Page(assemble(sections, title="T", subtitle=""))
+    (part,) = found.all("details")
+    assert "open" not in part.attributes
+    # A link to what is inside opens it.
+    assert "details" in found.by_id("second").parents
+    assert "details" not in found.by_id("first").parents
+    assert [one.text for one in found.all("h2")] == ["First", "Second"]
 
 
 def test_code_is_folded_if_it_is_to_be():

@@ -20,10 +20,11 @@ def report(
 ) -> None:
     """Make one HTML page on a result, or on two results side by side.
 
-    Traffic lights with reasons, the acquisition, maps, histograms, regions and
-    the figure of a lesion, curves, status and residuals, a methods paragraph
-    with its references, and how to run the fit again. The page is one file: it
-    opens without internet, prints to A4 and names no patient.
+    First what was found, with its limits, in a sentence, a picture and six numbers,
+    and how far to trust it. Below, folded: traffic lights with reasons, the
+    acquisition, maps, histograms, regions, curves, status and residuals, a methods
+    paragraph with its references, and how to run the fit again. The page is one
+    file: it opens without internet, prints to A4 and names no patient.
 
     A folder or ZIP archive of DICOM is fitted first, with the defaults of ivimkit
     fit, next to it: study_ivim for study.
@@ -33,6 +34,7 @@ def report(
       ivimkit report dwi_ivim
       ivimkit report dwi_ivim --labels lesion.nii.gz --lesion lesion --out r.html
       ivimkit report dwi_ivim --labels rois.nii.gz --lesion 1 --reference 2
+      ivimkit report dwi_ivim --pdf
       ivimkit report before after --show-names
       ivimkit report study
     """

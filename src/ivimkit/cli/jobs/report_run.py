@@ -28,8 +28,8 @@ from ivimkit.io.dicom.files import Skipped, find_files
 from ivimkit.io.result_names import RECORD, REPORT, also_folder
 from ivimkit.letters import readable
 from ivimkit.report.anonymity import without_names
+from ivimkit.report.html_document import check_files
 from ivimkit.scan.labels import Labels
-from ivimkit.writing import check_file
 
 __all__ = ["ReportRun"]
 
@@ -68,7 +68,7 @@ class ReportRun:
         target = self.page.out or _usual_target(folders)
         folders = [*folders, *self._also(folders)]
         check_writable(target.parent)
-        target = check_file(target, overwrite=self.page.overwrite)
+        files = check_files(target, overwrite=self.page.overwrite, pdf=self.page.pdf)
         file = ModelFile(self.page.model, self.screen)
         begin_log()
         with self.screen.warnings_shown():
@@ -93,10 +93,11 @@ class ReportRun:
                 unreliable=self.page.unreliable.value,
                 anonymous=not self.page.show_names,
             )
-            path = built.write(target, overwrite=self.page.overwrite)
-        self.screen.show(str(path))
+            built.write(files[0], overwrite=self.page.overwrite, pdf=self.page.pdf)
+        for path in files:
+            self.screen.show(str(path))
         if self.page.open_:
-            webbrowser.open(path.as_uri())
+            webbrowser.open(files[0].as_uri())
 
     def _fitted(self, path: Path) -> Path:
         """Return the folder of a result; that of a scan of DICOM after it was fitted."""

@@ -91,6 +91,15 @@ class ReportOptions(RegionFiles):
             "to the first.",
         ),
     ] = None
+    pdf: Annotated[
+        bool,
+        typer.Option(
+            "--pdf",
+            rich_help_panel=OUTPUT_PANEL,
+            help="Also write a PDF file beside the page: A4, the summary on the first page. Needs "
+            "Chromium, Chrome or Edge, or the extra pdf (WeasyPrint).",
+        ),
+    ] = False
     overwrite: Overwrite = False
     title: Annotated[
         str | None,

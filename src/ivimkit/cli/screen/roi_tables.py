@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -12,16 +12,8 @@ from rich.text import Text
 from ivimkit.cli.screen.terminal import plain_table
 from ivimkit.extend.derived_maps import describe
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.rounding import (
-    NONE,
-    change,
-    in_unit,
-    plus_minus,
-    probability,
-    rounded,
-    shown_unit,
-    thousands,
-)
+from ivimkit.quality.table_cells import contrast_cells, region_cells
+from ivimkit.rounding import NONE, rounded, shown_unit, thousands
 from ivimkit.status import in_words
 
 if TYPE_CHECKING:
@@ -38,8 +30,6 @@ __all__ = [
 ]
 
 _EXTENT = ("voxels", "volume_ml", "diameter_mm")
-_R2_SPREAD = 1e-3
-"""R² to at most four decimals; five make the table too wide."""
 
 
 def region_heading(name: str, row: pd.Series[Any]) -> Text:
@@ -60,15 +50,9 @@ def region_table(rows: pd.DataFrame, model: SignalModel) -> Table:
     table.padding = (0, 1, 0, 0)
     for name, row in rows.iterrows():
         parameter = describe(str(name), model.quantities)
-        spread = max(float(row["sd"]), _R2_SPREAD) if name == "r2" else float(row["sd"])
-        cells = [
-            in_unit(parameter, float(row[key]), spread)
-            for key in ("mean", "sd", "median", "q25", "q75")
-        ]
-        cells.append(thousands(float(row["reliable"])))
-        if fitted:
-            cells.append(plus_minus(parameter, float(row["roi_fit"]), float(row["roi_fit_sd"])))
-        table.add_row(str(name), shown_unit(parameter), *cells)
+        cells = region_cells(parameter, row)
+        keys = ("mean", "sd", "median", "q25", "q75", "reliable", *(["fit"] if fitted else []))
+        table.add_row(str(name), shown_unit(parameter), *(cells[key] for key in keys))
     return table
 
 
@@ -110,30 +94,19 @@ def comparison_table(comparison: pd.DataFrame, model: SignalModel) -> Table:
     )
     for name, row in comparison.iterrows():
         parameter = describe(str(name), model.quantities)
-        means = (
-            in_unit(parameter, float(row[f"{which}_mean"]), float(row[f"{which}_sd"]))
-            for which in ("lesion", "reference")
-        )
+        cells = contrast_cells(parameter, row)
+        keys = ("lesion_mean", "reference_mean", "change", "cnr")
         table.add_row(
             str(name),
             shown_unit(parameter),
-            *means,
-            change(float(row["ratio"])),
-            rounded(float(row["cnr"]), digits=2),
-            _effect(row),
-            rounded(float(row["auc"]), _AUC),
-            probability(float(row["p"])),
+            *(cells[key] for key in keys),
+            _effect(cells),
+            *(cells[key] for key in ("auc", "p")),
         )
     return table
 
 
-def _effect(row: pd.Series[Any]) -> str:
-    g, low, high = (float(row[key]) for key in ("g", "g_lo", "g_hi"))
-    if not math.isfinite(g):
+def _effect(cells: Mapping[str, str]) -> str:
+    if cells["g"] == NONE:
         return NONE
-    ends = (rounded(end, (high - low) / 4) for end in (low, high))
-    return f"{rounded(g, (high - low) / 4)} ({', '.join(ends)})"
-
-
-_AUC = 0.1
-"""Two decimals, already more than dependent voxels justify."""
+    return f"{cells['g']} ({cells['g_lo']}, {cells['g_hi']})"

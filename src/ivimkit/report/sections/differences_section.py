@@ -6,11 +6,15 @@ from ivimkit.extend.derived_maps import describe
 from ivimkit.figures.difference_panels import agreement_panels, difference_panels
 from ivimkit.figures.picture import Picture
 from ivimkit.quality.difference import Difference
+from ivimkit.quality.difference_sentence import mean_difference
 from ivimkit.report.report_subject import Subject
 from ivimkit.report.section_blocks import Block, Pictures, Section, Table
 from ivimkit.rounding import in_unit, rounded, thousands, unbroken_unit
 
 __all__ = ["differences"]
+
+_CORRELATION_ERROR = 0.1
+"""To two decimal places."""
 
 
 def differences(subject: Subject, found: Difference) -> Section:
@@ -46,13 +50,16 @@ def _table(found: Difference) -> Table:
     rows = []
     for name, row in found.rows.items():
         parameter = describe(name, parameters)
-        keys = ("first_mean", "second_mean", "difference", "sd", "lower", "upper")
+        means = (float(row[key]) for key in ("first_mean", "second_mean"))
+        sd, limits = float(row["sd"]), (float(row[key]) for key in ("sd", "lower", "upper"))
         rows.append(
             (
                 parameter.symbol,
                 unbroken_unit(parameter),
-                *(in_unit(parameter, row[key]) for key in keys),
-                rounded(row["correlation"]),
+                *(in_unit(parameter, value) for value in means),
+                mean_difference(parameter, row),
+                *(in_unit(parameter, value, sd) for value in limits),
+                rounded(row["correlation"], _CORRELATION_ERROR),
                 thousands(int(row["n"])),
             )
         )

@@ -7,12 +7,17 @@ from ivimkit.figures.mosaic import image_mosaic, mosaic, mosaic_names
 from ivimkit.figures.picture import Picture
 from ivimkit.figures.prior_panels import prior_panels
 from ivimkit.fitting.prior_choice import why_this_prior
+from ivimkit.fitting.result import FitResult
+from ivimkit.quality import main_maps, summary_rows
 from ivimkit.report.report_subject import Side, Subject
-from ivimkit.report.section_blocks import Block, Pictures, Section, Text
+from ivimkit.report.section_blocks import Block, Pictures, Section, Table, Text
+from ivimkit.rounding import NONE, in_unit, spread, thousands, unbroken_unit
 
 __all__ = ["maps"]
 
 _HIGH_B = 800.0
+# Numbers about the fit, which the checks assess.
+_LEFT_OUT = ("cost", "n_iter", "ln_evidence", "accuracy", "n_neighbours", "n_left_out")
 _NOTES = {
     "fade": "; those whose value the data do not determine are hatched: do not interpret them",
     "hide": ", and those whose value the data do not determine",
@@ -26,7 +31,7 @@ _OF_POSTERIOR = {
 
 
 def maps(subject: Subject) -> Section:
-    """Return the section of the mosaics.
+    """Return the section of the medians of the maps, and of the mosaics.
 
     Parameters
     ----------
@@ -46,8 +51,10 @@ def _of_one(side: Side, unreliable: str) -> list[Block]:
         if table.varies
     ]
     shown: list[Block] = [Pictures(priors)] if priors else []
+    numbers = [Text(_fit(result)), _medians(side)]
     if not side.is_image:
-        return [Text("The voxels are a list, not an image: there is no mosaic.", "note"), *shown]
+        why = "The voxels are a list, not an image: there is no mosaic."
+        return [*numbers, Text(why, "note"), *shown]
     known = [
         Picture(
             mosaic(result, name, limits=side.limits, unreliable=unreliable), _caption(side, name)
@@ -58,11 +65,47 @@ def _of_one(side: Side, unreliable: str) -> list[Block]:
     notes = _OF_POSTERIOR if len(result.interval50) > 0 else _NOTES
     note = f"Voxels without a value are black{notes[unreliable]}."
     return [
+        *numbers,
         Text(hint, "hint"),
         Text(note, "note"),
         Pictures([*_images(side), *known], small=True),
         *shown,
     ]
+
+
+def _fit(result: FitResult) -> str:
+    total, fitted = result.codes.inside.total, result.codes.fitted.total
+    return (
+        f"{result.model.title} ({result.model.name}) by {result.method.title} "
+        f"({result.method.name}); {thousands(fitted)} of {thousands(total)} voxels have values."
+    )
+
+
+def _medians(side: Side) -> Table:
+    result = side.result
+    names = [name for name in main_maps(result) if name not in _LEFT_OUT]
+    with_sd = any(f"{name}_sd" in result.maps for name in names)
+    rows = []
+    for name, row in summary_rows(result, names).items():
+        parameter = describe(name, result.model.quantities)
+        width = spread(row["q25"], row["q75"])
+        cells = [in_unit(parameter, row[key], width) for key in ("median", "q25", "q75")]
+        if with_sd:
+            cells.append(_median_sd(side, name))
+        rows.append((parameter.symbol, unbroken_unit(parameter), *cells, thousands(row["n"])))
+    head = ("map", "unit", "median", "25 %", "75 %", *(["sd"] if with_sd else []), "voxels")
+    caption = "Maps over all voxels with a value" + (
+        "; sd: median of the standard deviations" if with_sd else ""
+    )
+    return Table(head, rows, caption, words=2)
+
+
+def _median_sd(side: Side, name: str) -> str:
+    about = f"{name}_sd"
+    if about not in side.result.maps:
+        return NONE
+    median = summary_rows(side.result, [about])[about]["median"]
+    return in_unit(describe(about, side.result.model.quantities), median, digits=2)
 
 
 def _images(side: Side) -> list[Picture]:

@@ -5,26 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ivimkit.extend.derived_maps import describe, is_about_another
 from ivimkit.figures.lesion_panels import lesion_panels
 from ivimkit.figures.picture import Picture
 from ivimkit.parameter import Parameter
 from ivimkit.quality import roi_table, sentence
+from ivimkit.quality.table_cells import contrast_cells, region_cells
 from ivimkit.report.report_subject import Lesion, Side, Subject
 from ivimkit.report.section_blocks import Block, Pictures, Section, Table, Text
-from ivimkit.rounding import (
-    NONE,
-    in_unit,
-    interval,
-    limits,
-    plus_minus,
-    probability,
-    rounded,
-    thousands,
-    unbroken_unit,
-)
+from ivimkit.rounding import NONE, rounded, thousands, unbroken_unit
 from ivimkit.scan.labels import Labels
 
 if TYPE_CHECKING:
@@ -32,14 +21,12 @@ if TYPE_CHECKING:
 
     from ivimkit.fitting.result import FitResult
 
-__all__ = ["lesion_sentence", "regions"]
+__all__ = ["lesion_figure", "lesion_sentence", "regions", "upper"]
 
-_HEAD = (
-    "reliable",
-    *("mean", "sd", "median", "25 %", "75 %", "5 %", "95 %"),
-    *("CV", "skewness", "kurtosis", "entropy"),
-)
+_HEAD = ("reliable", "mean", "sd", "median", "25 %", "75 %", "5 %", "95 %")
+_KEYS = ("reliable", "mean", "sd", "median", "q25", "q75", "p5", "p95")
 _FIT_HEAD = ("fit of the mean", "95 % limits")
+_FIT_KEYS = ("fit", "fit_limits")
 _ABOUT_THE_CONTRAST = (
     "The map that separates the lesion best comes first. CNR: difference / sd of the "
     "reference; AUC: area under the ROC curve; p: Mann-Whitney test. Voxels count as "
@@ -51,9 +38,6 @@ _ABOUT_THE_TABLES = {
     False: "Mean, sd and percentiles are of all voxels with a value; reliable are those whose "
     "value the data determine.",
 }
-_AUC = 0.1
-"""To two decimal places."""
-
 _LEFT_OUT = (
     "S0",
     "rmse",
@@ -81,7 +65,9 @@ def regions(subject: Subject) -> Section | None:
     blocks: list[Block] = []
     if subject.lesion is not None:
         lesion = subject.lesion
-        blocks += subject.each(lambda side: _figure(subject, lesion, side))
+        # That of one result is in the summary.
+        if len(subject.sides) > 1:
+            blocks += subject.each(lambda side: lesion_figure(subject, lesion, side))
         blocks += [_contrast(lesion, subject, side) for side in subject.sides]
         blocks.append(Text(_ABOUT_THE_CONTRAST, "note"))
     if subject.labels is not None:
@@ -104,13 +90,24 @@ def lesion_sentence(subject: Subject, side: Side) -> str:
         return ""
     lesion = subject.lesion
     table = subject.comparisons[side.name]
-    return f"{_upper(lesion.name)}: {_sentence(lesion, table)}."
+    found = sentence(table, reference=lesion.reference_name, words=True, limits=True)
+    return f"{upper(lesion.name)}: {found}."
 
 
-def _figure(subject: Subject, lesion: Lesion, side: Side) -> list[Block]:
-    caption = lesion_sentence(subject, side)
+def lesion_figure(subject: Subject, lesion: Lesion, side: Side) -> list[Block]:
+    """Return the picture of the lesion with its caption; nothing where maps are no images.
+
+    Parameters
+    ----------
+    subject : Subject
+        The content of the report.
+    lesion : Lesion
+        The lesion.
+    side : Side
+        The result.
+    """
     if not side.is_image:
-        return [Text(caption)]
+        return []
     figure = lesion_panels(
         side.result,
         lesion.mask,
@@ -119,37 +116,29 @@ def _figure(subject: Subject, lesion: Lesion, side: Side) -> list[Block]:
         limits=side.limits,
         unreliable=subject.unreliable,
     )
-    return [Pictures([Picture(figure, caption)])]
-
-
-def _sentence(lesion: Lesion, table: pd.DataFrame) -> str:
-    return sentence(table, reference=lesion.reference_name, words=True)
+    caption = f"White, with arrowheads: {lesion.name}; dashed: {lesion.reference_name}."
+    return [Pictures([Picture(figure, caption)], fits=len(subject.sides) == 1)]
 
 
 def _contrast(lesion: Lesion, subject: Subject, side: Side) -> Table:
     rows = []
     for name, row in subject.comparisons[side.name].iterrows():
         parameter = describe(str(name), side.result.model.quantities)
-        g = [row[key] for key in ("g", "g_lo", "g_hi")]
-        spread = np.nanmax([row["lesion_sd"], row["reference_sd"], 0.0])
+        cells = contrast_cells(parameter, row)
+        reliable = ", ".join(
+            f"{thousands(row[f'{of}_reliable'])} of {thousands(row[f'{of}_valued'])}"
+            for of in ("lesion", "reference")
+        )
+        g = f"{cells['g']} ({cells['g_lo']} to {cells['g_hi']})" if cells["g"] != NONE else NONE
         rows.append(
             (
                 parameter.symbol,
                 unbroken_unit(parameter),
-                *(
-                    plus_minus(parameter, row[f"{of}_mean"], row[f"{of}_sd"])
-                    for of in ("lesion", "reference")
-                ),
-                ", ".join(
-                    f"{thousands(row[f'{of}_reliable'])} of {thousands(row[f'{of}_valued'])}"
-                    for of in ("lesion", "reference")
-                ),
-                in_unit(parameter, row["difference"], spread),
-                rounded(row["ratio"]),
-                rounded(row["cnr"], digits=2),
-                f"{rounded(g[0], (g[2] - g[1]) / 4)} ({interval(g[1], g[2])})",
-                rounded(row["auc"], _AUC),
-                probability(float(row["p"])),
+                *(cells[key] for key in ("lesion", "reference")),
+                reliable,
+                *(cells[key] for key in ("difference", "change", "cnr")),
+                g,
+                *(cells[key] for key in ("auc", "p")),
             )
         )
     head = (
@@ -159,14 +148,14 @@ def _contrast(lesion: Lesion, subject: Subject, side: Side) -> Table:
         lesion.reference_name,
         "reliable voxels",
         "difference",
-        "ratio",
+        "change",
         "CNR",
         "Hedges' g (95 %)",
         "AUC",
         "p",
     )
     which = "all" if subject.reliable_only is False else "reliable"
-    what = f"{_upper(lesion.name)} against {lesion.reference_name}, mean ± sd of {which} voxels"
+    what = f"{upper(lesion.name)} against {lesion.reference_name}, mean ± sd of {which} voxels"
     caption = f"{side.name}: {what}" if side.name else what
     return Table(head, rows, caption, words=2)
 
@@ -238,18 +227,10 @@ def _sizes(table: pd.DataFrame) -> Table:
 
 
 def _cells(parameter: Parameter, row: Any, fitted: bool) -> tuple[str, ...]:
-    keys = ("mean", "sd", "median", "q25", "q75", "p5", "p95")
-    shapes = (rounded(row[key]) for key in ("cv", "skewness", "kurtosis", "entropy"))
-    numbers = (in_unit(parameter, row[key], row["sd"]) for key in keys)
-    found = (thousands(row["reliable"]), *numbers, *shapes)
-    if not fitted:
-        return found
-    if "roi_fit" not in row:
-        return (*found, NONE, NONE)
-    value = in_unit(parameter, row["roi_fit"], row["roi_fit_sd"])
-    return (*found, value, limits(parameter, row["roi_fit_lo"], row["roi_fit_hi"]))
+    cells = region_cells(parameter, row)
+    return tuple(cells[key] for key in (*_KEYS, *(_FIT_KEYS if fitted else ())))
 
 
-def _upper(name: str) -> str:
+def upper(name: str) -> str:
     """Capitalise a name at the start of a sentence, unless it is not a word (a file name)."""
     return name[:1].upper() + name[1:] if name.isalpha() else name

@@ -1,75 +1,127 @@
-"""Summary: the fit, its main results, and the traffic-light checks."""
+"""Summary: the first page, with what was found, its picture, six numbers and the overall light."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ivimkit.extend.derived_maps import describe
-from ivimkit.quality import main_maps, summary_rows
+import numpy as np
+
+from ivimkit import quality
+from ivimkit.figures.difference_panels import difference_panels
+from ivimkit.figures.lesion_panels import lesion_panels
+from ivimkit.figures.map_panels import map_panels
+from ivimkit.figures.orientation import choose_cut
+from ivimkit.figures.picture import Picture
+from ivimkit.figures.shown_maps import filled_mask
+from ivimkit.quality.difference_sentence import difference_sentence
+from ivimkit.quality.region_sentence import regions_sentence, voxels_sentence
 from ivimkit.report.report_subject import Side, Subject
-from ivimkit.report.section_blocks import Block, Lamps, Section, Table, Text
-from ivimkit.report.sections.regions_section import lesion_sentence
-from ivimkit.rounding import NONE, in_unit, spread, thousands, unbroken_unit
+from ivimkit.report.section_blocks import Block, Front, Overall, Pictures, Section, Text
+from ivimkit.report.sections.main_numbers import main_numbers, region_numbers
+from ivimkit.report.sections.regions_section import lesion_figure, lesion_sentence, upper
+from ivimkit.report.sections.study_facts import study_facts
 
 __all__ = ["summary"]
 
-# Numbers about the fit, which the checks assess.
-_LEFT_OUT = ("cost", "n_iter", "ln_evidence", "accuracy", "n_neighbours", "n_left_out")
+_MAX_MAPS = 4
+_MAX_DIFFERENCES = 3
+"""Maps whose difference is in the first picture; section Differences has all."""
+
+_NO_NUMBERS = "There are no numbers here, because they would mean nothing."
 
 
 def summary(subject: Subject) -> Section:
-    """Return the first section: checks with reasons, and the medians of the maps.
+    """Return the first section, which a reader in a hurry may take for the whole.
+
+    Where the scan cannot be right, or contains only noise, it says so and has no numbers.
 
     Parameters
     ----------
     subject : Subject
         The content of the report.
     """
-    found = list(_sentences(subject))
+    lights = [
+        Overall(quality.overall(subject.lights[side.name]), subject.lights[side.name], side.name)
+        for side in subject.sides
+    ]
     return Section(
-        "Summary", "summary", [*found, *subject.each(lambda side: _of_one(subject, side))]
+        "Summary",
+        "summary",
+        [
+            study_facts(subject),
+            Front([("", list(_found(subject))), ("", lights)]),
+            *_picture(subject),
+        ],
     )
 
 
-def _sentences(subject: Subject) -> Iterator[Block]:
+def _found(subject: Subject) -> Iterator[Block]:
+    """Yield the sentences and the numbers."""
+    unreadable = {side.name: subject.nothing_to_read(side) for side in subject.sides}
+    if subject.difference is not None and not any(unreadable.values()):
+        names = list(subject.difference.rows)[:_MAX_DIFFERENCES]
+        yield Text(difference_sentence(subject.difference, names), "lead")
+    readable = []
     for side in subject.sides:
-        text = lesion_sentence(subject, side)
-        if text:
-            yield Text(f"{side.name}: {text}" if side.name else text, tone="lead")
+        mark = f"{side.name}: " if side.name else ""
+        if unreadable[side.name]:
+            yield Text(f"{mark}Nothing to read. {unreadable[side.name]}", "warning")
+            continue
+        readable.append(side)
+        faults = [one for one in subject.faults(side) or () if one.is_fault]
+        yield from (Text(f"{mark}{upper(one.text)}. {one.advice}.", "warning") for one in faults)
+        yield Text(f"{mark}{_sentence(subject, side)}", "lead")
+    yield main_numbers(subject, readable) if readable else Text(_NO_NUMBERS, "note")
 
 
-def _of_one(subject: Subject, side: Side) -> list[Block]:
-    result = side.result
-    total, fitted = result.codes.inside.total, result.codes.fitted.total
-    what = (
-        f"{result.model.title} ({result.model.name}) by {result.method.title} "
-        f"({result.method.name}); {thousands(fitted)} of {thousands(total)} voxels have values."
+def _sentence(subject: Subject, side: Side) -> str:
+    if subject.lesion is not None:
+        return lesion_sentence(subject, side)
+    if subject.labels is not None:
+        region, colon, rest = regions_sentence(region_numbers(subject, side)).partition(":")
+        return f"{upper(region)}{colon}{rest}"
+    names = [name for name in side.result.model.robust_maps if name in side.result.maps]
+    return voxels_sentence(side.result, names)
+
+
+def _picture(subject: Subject) -> list[Block]:
+    """Return the best picture that there is: differences, the lesion, the regions, or the maps."""
+    side = subject.first
+    if not side.is_image or not side.result.codes.inside.total:
+        return []
+    if subject.difference is not None:
+        first, second = subject.difference.names
+        names = list(subject.difference.rows)[:_MAX_DIFFERENCES]
+        figure = difference_panels(
+            subject.difference, maps=names, limits=side.limits, unreliable=subject.unreliable
+        )
+        return [Pictures([Picture(figure, f"{first}, {second}, and {second} minus {first}.")])]
+    if subject.lesion is not None:
+        return lesion_figure(subject, subject.lesion, side)
+    if subject.labels is not None:
+        return [Pictures([_of_regions(subject, side)], fits=True)]
+    names = [name for name in side.result.model.shown_maps if name in side.result.maps]
+    (middle,) = choose_cut(filled_mask(side.result), None, most=1, crop=False).slices
+    figure = map_panels(
+        side.result,
+        slices=middle,
+        maps=names[:_MAX_MAPS],
+        limits=side.limits,
+        unreliable=subject.unreliable,
     )
-    return [Text(what), Lamps(subject.lights(side)), _medians(side)]
+    return [Pictures([Picture(figure, "The middle slice.")], fits=True)]
 
 
-def _medians(side: Side) -> Table:
-    result = side.result
-    names = [name for name in main_maps(result) if name not in _LEFT_OUT]
-    with_sd = any(f"{name}_sd" in result.maps for name in names)
-    rows = []
-    for name, row in summary_rows(result, names).items():
-        parameter = describe(name, result.model.quantities)
-        width = spread(row["q25"], row["q75"])
-        cells = [in_unit(parameter, row[key], width) for key in ("median", "q25", "q75")]
-        if with_sd:
-            cells.append(_median_sd(side, name))
-        rows.append((parameter.symbol, unbroken_unit(parameter), *cells, thousands(row["n"])))
-    head = ("map", "unit", "median", "25 %", "75 %", *(["sd"] if with_sd else []), "voxels")
-    caption = "Maps over all voxels with a value" + (
-        "; sd: median of the standard deviations" if with_sd else ""
+def _of_regions(subject: Subject, side: Side) -> Picture:
+    """Draw the outlines of all regions, in the slice with most of them."""
+    assert subject.labels is not None
+    names = list(subject.labels)
+    figure = lesion_panels(
+        side.result,
+        np.asarray(subject.labels.array) > 0,
+        marks="contour",
+        limits=side.limits,
+        unreliable=subject.unreliable,
     )
-    return Table(head, rows, caption, words=2)
-
-
-def _median_sd(side: Side, name: str) -> str:
-    about = f"{name}_sd"
-    if about not in side.result.maps:
-        return NONE
-    median = summary_rows(side.result, [about])[about]["median"]
-    return in_unit(describe(about, side.result.model.quantities), median, digits=2)
+    which = names[0] if len(names) == 1 else f"the {len(names)} regions"
+    return Picture(figure, f"White outlines: {which}.")

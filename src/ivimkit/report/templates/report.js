@@ -35,6 +35,8 @@
   large.addEventListener("close", () => {
     resize(false);
     stage.replaceChildren();
+    const part = buttons[current].closest(".part > details");
+    if (part) part.open = true;
     buttons[current].focus();
   });
   large.addEventListener("keydown", (event) => {
@@ -42,6 +44,29 @@
     if (stage.classList.contains("full")) return;
     if (event.key === "ArrowLeft") show(current - 1);
     if (event.key === "ArrowRight") show(current + 1);
+  });
+
+  const parts = [...document.querySelectorAll(".part > details")];
+  const all = document.querySelector(".open-all");
+  if (all) {
+    const name = () => {
+      all.textContent = parts.every((one) => one.open) ? "Fold all parts" : "Open all parts";
+    };
+    all.hidden = false;
+    all.addEventListener("click", () => {
+      const open = !parts.every((one) => one.open);
+      for (const one of parts) one.open = open;
+    });
+    for (const one of parts) one.addEventListener("toggle", name);
+  }
+  // Browsers that cannot print closed parts by the style sheet alone.
+  let closed = [];
+  window.addEventListener("beforeprint", () => {
+    closed = parts.filter((one) => !one.open);
+    for (const one of closed) one.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    for (const one of closed) one.open = false;
   });
 
   async function copy(button) {

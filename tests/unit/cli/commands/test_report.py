@@ -11,7 +11,7 @@ import pytest
 from html_page import Page
 from ivimkit import io, report
 from ivimkit.cli.jobs import report_run
-from ivimkit.report import Report
+from ivimkit.report import Report, html_document, pdf_file
 from ivimkit.report.section_blocks import Section, Text
 
 
@@ -49,7 +49,7 @@ def test_a_page_of_a_result(run, result, folder):
     path = result / "report.html"
     assert done.stdout.split() == [str(path.resolve())]
     page = Page(path.read_text(encoding="utf-8"))
-    assert page.all("h2")[0]["id"] == "summary"
+    assert page.all("h2")[0]["id"] == "summary-title"
     assert "region" not in done.stderr
     assert str(folder) not in page.html
 
@@ -142,13 +142,46 @@ def test_what_is_there_is_not_replaced(run, result, built):
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
+def test_a_pdf_beside_the_page(run, result, built, monkeypatch):
+    def printed(page, target):
+        assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+        target.write_bytes(b"%PDF-")
+
+    monkeypatch.setattr(html_document, "print_page", printed)
+    monkeypatch.setattr(html_document, "check_printer", lambda: None)
+    files = [result / "report.html", result / "report.pdf"]
+    done = run("report", result, "--pdf")
+    assert done.stdout.split() == [str(one.resolve()) for one in files]
+    assert files[1].read_bytes() == b"%PDF-"
+    files[0].unlink()
+    assert "report.pdf exists already" in " ".join(
+        run("report", result, "--pdf", code=2).stderr.split()
+    )
+    assert not files[0].exists()
+    assert len(built) == 1
+    run("report", result, "--pdf", "--overwrite")
+    assert files[0].exists()
+
+
+def test_nothing_to_print_with(run, result, built, monkeypatch):
+    monkeypatch.setattr(pdf_file, "find_browser", lambda: None)
+    monkeypatch.setattr(pdf_file, "find_spec", lambda name: None)
+    assert "ivimkit[pdf]" in run("report", result, "--pdf", code=2).stderr
+    assert not built
+    assert not (result / "report.html").exists()
+
+
 def test_a_new_fit_takes_the_page_of_the_old_one_away(run, result, folder, built):
     run("report", result)
+    pdf = result / "report.pdf"
+    pdf.write_bytes(b"%PDF-")
     words = ("fit", folder / "dwi.nii.gz", "--no-figures", "-q")
     run(*words, code=2)
     assert (result / "report.html").exists()
+    assert pdf.exists()
     run(*words, "--overwrite")
     assert not (result / "report.html").exists()
+    assert not pdf.exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,26 @@
+"""Checks: the traffic lights with their reasons, those of two results in one table."""
+
+from __future__ import annotations
+
+from ivimkit.report.report_subject import Subject
+from ivimkit.report.section_blocks import Block, Lamps, LampsOfTwo, Section
+
+__all__ = ["checks"]
+
+
+def checks(subject: Subject) -> Section:
+    """Return the section of the traffic-light checks.
+
+    Parameters
+    ----------
+    subject : Subject
+        The content of the report.
+    """
+    names = [side.name for side in subject.sides]
+    if len(names) == 1:
+        block: Block = Lamps(subject.lights[names[0]])
+    else:
+        first, second = ({light.name: light for light in subject.lights[name]} for name in names)
+        pairs = [(first.get(name), second.get(name)) for name in dict.fromkeys([*first, *second])]
+        block = LampsOfTwo((names[0], names[1]), pairs)
+    return Section("Checks", "checks", [block])
