@@ -95,7 +95,7 @@ _AS_OPENED = """async () => {
   document.querySelectorAll(".message button").forEach((close) => close.click());
   if (one("flip").ariaPressed === "true") one("flip").click();
   one("flip-rate").value = "4";
-  if (viewer.views.length > 1) one("compare").click();
+  await window.ivimkit.page.arrange("one");
   while (!one("undo").disabled) one("undo").click();
   document.querySelector("input[type=radio][value=navigate]").click();
   one("refit-result").dispatchEvent(new Event("input"));
@@ -794,6 +794,70 @@ def test_two_results_stand_side_by_side_with_one_crosshair(
         assert (line.max(axis=1)[:, 2] > 180).all()
     page.get_by_test_id("compare").click()
     assert page.locator("[data-testid=view-1]").count() == 0
+
+
+def test_four_maps_share_crosshair_zoom_and_keys(page: Any, varpro: ik.FitResult) -> None:
+    page.get_by_test_id("four-maps").click()
+    page.wait_for_selector("[data-testid=view-3] [data-testid=legend-overlay] output[data-value]")
+    # The click has not taken the keys away.
+    page.keyboard.press("ArrowUp")
+    voxel = crosshair(page)
+    page.wait_for_selector(f'[data-voxel="{",".join(map(str, voxel))}"]')
+    for view, (name, factor) in enumerate((("ADC", 1e3), ("D", 1e3), ("f", 1.0), ("D_star", 1e3))):
+        value = page.locator(f"[data-testid=view-{view}] [data-testid=legend-overlay] output")
+        shown = float(value.get_attribute("data-value"))
+        assert shown == pytest.approx(factor * float(np.float32(varpro.maps[name][voxel])))
+    # The wheel over the last picture zooms, and a drag there moves, all of them.
+    box = page.locator("[data-testid=view-3] .slices").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -100)
+    page.keyboard.up("Control")
+    page.keyboard.down("Shift")
+    page.mouse.down()
+    page.mouse.move(x + 20, y)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    fields = page.evaluate("window.ivimkit.viewer.views.map(({ picture }) => picture.field)")
+    assert fields[0][3] > 1
+    assert fields[0][:3] != [0, 0, 0]
+    assert fields[1:] == 3 * fields[:1]
+    page.keyboard.press("g")
+    assert page.locator("[data-testid=view-1]").count() == 0
+    page.wait_for_selector('[data-testid=legend-overlay]:has-text("D (")')
+    assert page.get_by_test_id("overlay").input_value() == "0/D"
+
+
+def test_a_drag_sets_the_range_of_what_is_seen(page: Any) -> None:
+    def limits(key: str) -> Any:
+        return page.evaluate(f"window.ivimkit.viewer.look('{key}').limits")
+
+    def dragged(right: int, up: int, button: Any = "middle") -> None:
+        drawn(page)
+        box = page.locator("[data-testid=view-0] .slices").bounding_box()
+        page.mouse.move(box["x"] + 200, box["y"] + 200)
+        page.mouse.down(button=button)
+        page.mouse.move(box["x"] + 200 + right, box["y"] + 200 - up, steps=2)
+        page.mouse.up(button=button)
+        drawn(page)
+
+    (low, high), voxel = limits("0/D"), crosshair(page)
+    dragged(150, 0)
+    assert np.diff(limits("0/D")) == pytest.approx(2 * (high - low))
+    page.keyboard.press("r")
+    drawn(page)
+    assert limits("0/D") == limits("1/D") == [low, high]
+    # By the left button, of the base, as no overlay is seen.
+    page.keyboard.press("o")
+    page.keyboard.press("w")
+    base = limits("scan/0")
+    dragged(0, 30, "left")
+    assert limits("0/D") == [low, high]
+    assert np.subtract(limits("scan/0"), base) == pytest.approx(0.1 * np.diff(base)[0])
+    assert crosshair(page) == voxel
+    page.keyboard.press("w")
+    page.keyboard.press("o")
 
 
 def test_the_pictures_are_saved_as_png(page: Any, tmp_path: Path) -> None:

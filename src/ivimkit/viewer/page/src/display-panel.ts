@@ -9,12 +9,14 @@ export class DisplayPanel {
   readonly root: HTMLElement;
   private readonly looks = element("div");
   private readonly opacity = element("input", { type: "range", min: 0, max: 1, step: 0.05, "data-testid": "opacity" });
+  private readonly windowing: HTMLElement;
   private built = "";
 
   constructor(
     private readonly viewer: Viewer,
     settings: PointerSettings,
   ) {
+    this.windowing = tick("left button sets the range of colours", settings.windowing, (on) => (settings.windowing = on), "windowing");
     this.opacity.addEventListener("input", () => viewer.setOpacity(Number(this.opacity.value)));
     this.root = element(
       "div",
@@ -26,9 +28,14 @@ export class DisplayPanel {
         tick("patient's left on the right (radiological)", viewer.radiological, (on) => viewer.setRadiological(on), "radiological"),
         tick("fade values that are not reliable", viewer.fading, (on) => void viewer.setFading(on), "fading"),
         tick("smooth between voxels", viewer.smooth, (on) => viewer.setSmooth(on), "smooth"),
-        tick("crosshair follows the mouse", settings.follow, (on) => (settings.follow = on), "follow")), // prettier-ignore
+        tick("crosshair follows the mouse", settings.follow, (on) => (settings.follow = on), "follow"),
+        this.windowing), // prettier-ignore
     );
     viewer.on(["images", "looks"], () => this.draw());
+  }
+
+  toggleWindowing(): void {
+    this.windowing.querySelector("input")?.click();
   }
 
   private draw(): void {

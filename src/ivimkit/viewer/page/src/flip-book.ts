@@ -1,7 +1,8 @@
 /** Flip-book: the volumes of a scan, one after the other: motion catches the eye. */
 
 import { button, element } from "./dom";
-import type { Flipped, Viewer } from "./viewer";
+import type { Flipped } from "./images";
+import type { Viewer } from "./viewer";
 
 /** Volumes per second. */
 const RATES = [1, 2, 4, 8, 16];

@@ -21,6 +21,8 @@ export interface Actions {
   overlay: (step: number) => void;
   toggleOverlay: () => void;
   opacity: (change: number) => void;
+  windowing: () => void;
+  resetRange: () => void;
   flip: () => void;
   volume: (step: number) => void;
   flipOther: () => void;
@@ -28,6 +30,7 @@ export interface Actions {
   zoom: (factor: number) => void;
   logarithmic: () => void;
   compare: () => void;
+  maps: () => void;
   undo: () => void;
   stopDrawing: () => void;
   save: () => void;
@@ -74,6 +77,8 @@ export function keys(act: Actions): Key[] {
     { keys: ["o"], shown: "o", does: "Hide or show the overlay", run: act.toggleOverlay },
     { keys: ["["], shown: "[", does: "Overlay more transparent", run: () => act.opacity(-0.1) },
     { keys: ["]"], shown: "]", does: "Overlay less transparent", run: () => act.opacity(0.1) },
+    { keys: ["w"], shown: "w", does: "Left button sets the range of colours, or moves the crosshair again", run: act.windowing },
+    { keys: ["r"], shown: "r", does: "Range and colours as they were", run: act.resetRange },
     { keys: ["+", "="], shown: "+", does: "Zoom in on the crosshair", run: () => act.zoom(1.25) },
     { keys: ["-"], shown: "−", does: "Zoom out", run: () => act.zoom(0.8) },
     { keys: ["0"], shown: "0", does: "Whole picture", run: () => act.zoom(0) },
@@ -85,6 +90,7 @@ export function keys(act: Actions): Key[] {
     { keys: ["F"], shown: "Shift f", does: "Flip slower", run: () => act.flipFaster(-1) },
     { keys: ["l"], shown: "l", does: "Linear or logarithmic signal axis", run: act.logarithmic },
     { keys: ["c"], shown: "c", does: "Two results side by side, where there are two", run: act.compare },
+    { keys: ["g"], shown: "g", does: "Four maps at once: ADC, D, f and D*, or the maps that there are", run: act.maps },
     { keys: ["u"], shown: "u", does: "Undo the last stroke", run: act.undo },
     { keys: ["Escape"], shown: "Esc", does: "Stop drawing: the pointer moves the crosshair again", run: act.stopDrawing },
     { keys: ["s"], shown: "s", does: "Save the pictures as PNG", run: act.save },

@@ -5,7 +5,8 @@ import { stops } from "./colours";
 import { element } from "./dom";
 import { NONE, short } from "./numbers";
 import type { Grade } from "./scene";
-import type { ImageInfo, Viewer } from "./viewer";
+import type { ImageInfo } from "./images";
+import type { Viewer } from "./viewer";
 
 const WIDTH = 150;
 const HEIGHT = 10;

@@ -1,5 +1,6 @@
 /** Pointer: mouse, pen and fingers on a picture. */
 
+import type { Look } from "./images";
 import type { Picture } from "./picture";
 import type { Regions } from "./regions";
 import type { Viewer } from "./viewer";
@@ -9,12 +10,15 @@ const WHEEL_ZOOM = 1.15;
 export interface PointerSettings {
   /** Whether the crosshair follows the mouse without a button pressed. */
   follow: boolean;
+  /** Whether the left button sets the range of colours. */
+  windowing: boolean;
 }
 
 export function listenToPointers(picture: Picture, viewer: Viewer, regions: () => Regions, settings: PointerSettings): void {
   const { canvas } = picture;
   const fingers = new Map<number, [number, number]>();
-  let mode: "none" | "crosshair" | "draw" | "pan" | "pinch" = "none";
+  let mode: "none" | "crosshair" | "draw" | "pan" | "pinch" | "window" = "none";
+  let windows: { start: [number, number]; before: Map<string, Look> } | null = null;
   let axis: 0 | 1 | 2 | undefined;
   let apart = 0;
 
@@ -40,7 +44,10 @@ export function listenToPointers(picture: Picture, viewer: Viewer, regions: () =
     }
     const hit = picture.hit(event.clientX, event.clientY);
     axis = hit?.axis;
-    if (event.button !== 0 || event.shiftKey) {
+    if (event.button === 1 || (event.button === 0 && (event.ctrlKey || event.metaKey || settings.windowing))) {
+      mode = "window";
+      windows = { start: [event.clientX, event.clientY], before: new Map(viewer.windowedNow().map((key) => [key, viewer.look(key)])) };
+    } else if (event.button !== 0 || event.shiftKey) {
       mode = "pan";
     } else if (hit && picture.grid) {
       mode = regions().tool === "navigate" ? "crosshair" : "draw";
@@ -62,11 +69,14 @@ export function listenToPointers(picture: Picture, viewer: Viewer, regions: () =
       const hit = picture.hit(event.clientX, event.clientY, axis);
       if (hit) regions().extend(picture, hit.voxel);
     } else if (mode === "pan") {
-      picture.panStart();
-      picture.pan(...before, event.clientX, event.clientY);
+      viewer.pan(picture, before, [event.clientX, event.clientY]);
+    } else if (mode === "window" && windows) {
+      const { start, before: looks } = windows;
+      const [right, up] = [event.clientX - start[0], start[1] - event.clientY];
+      for (const [key, look] of looks) viewer.window(key, look, right, up);
     } else if (mode === "pinch") {
       const now = distance();
-      if (apart > 0 && now > 0) picture.zoom(now / apart);
+      if (apart > 0 && now > 0) viewer.zoom(now / apart);
       apart = now;
     }
   });
@@ -75,6 +85,7 @@ export function listenToPointers(picture: Picture, viewer: Viewer, regions: () =
     fingers.delete(event.pointerId);
     if (mode === "draw") regions().end(picture);
     mode = "none";
+    windows = null;
   };
   canvas.addEventListener("pointerup", up);
   canvas.addEventListener("pointercancel", up);
@@ -86,7 +97,7 @@ export function listenToPointers(picture: Picture, viewer: Viewer, regions: () =
       event.preventDefault();
       const up = event.deltaY < 0;
       if (event.ctrlKey || event.metaKey) {
-        picture.zoom(up ? WHEEL_ZOOM : 1 / WHEEL_ZOOM);
+        viewer.zoom(up ? WHEEL_ZOOM : 1 / WHEEL_ZOOM);
         return;
       }
       const hit = picture.hit(event.clientX, event.clientY);

@@ -3,48 +3,17 @@
 import { blockCounts, isThinned } from "./blocks";
 import { gradesLut, withFaded, withTransparentZero } from "./colours";
 import { type Layout, Picture } from "./picture";
-import type { Grade, Lut, MapInfo, Range, ResultInfo, ScanVolume, Scene, Triple } from "./scene";
+import { type ImageInfo, type Look, imagesOf, windowed } from "./images";
+import type { Lut, ResultInfo, Scene, Triple } from "./scene";
 import { ExactValues } from "./exact";
 import { HEADER, type Values, type Volume, Volumes, gradedBytes, scaled, scaledAndFaded } from "./volume";
 
-export type Topic = "voxel" | "images" | "layout" | "looks" | "values";
-
-/** A scan to flip through: the one that was fitted, or that before the steps. */
-export type Flipped = "fitted" | "acquired";
-
-/** An image that can be a base or an overlay. */
-export interface ImageInfo {
-  key: string;
-  label: string;
-  factor: number;
-  unit: string;
-  limits: Range;
-  colormap: string;
-  url: string;
-  /** For one volume of a scan, which scan that is: there are many, and they are only bases. */
-  single: Flipped | null;
-  result: ResultInfo | null;
-  map: MapInfo | null;
-  /** For a status: the meaning of its numbers, from 1. */
-  grades: Grade[] | null;
-}
-
-/** How an image is shown, in its stored unit. */
-export interface Look {
-  colormap: string;
-  limits: Range;
-  /** Values outside are transparent. */
-  shown: Range;
-}
+export type Topic = "voxel" | "images" | "layout" | "looks" | "values" | "field";
 
 export interface View {
   picture: Picture;
   overlay: string | null;
   visible: boolean;
-}
-
-export function statusKey(result: ResultInfo): string {
-  return `${result.id}/status`;
 }
 
 /**
@@ -55,7 +24,7 @@ const MOST_BYTES = 2 ** 29;
 const OPACITY = 0.75;
 
 export class Viewer {
-  readonly images = new Map<string, ImageInfo>();
+  readonly images: Map<string, ImageInfo>;
   readonly views: View[] = [];
   base: string;
   voxel: Triple;
@@ -66,6 +35,8 @@ export class Viewer {
   /** Whether values that the data do not determine are faded. */
   fading = true;
   private readonly looks = new Map<string, Look>();
+  /** Ranges from a drag that are not drawn yet. */
+  private readonly dragged = new Map<string, Partial<Look>>();
   private readonly volumes: Volumes;
   private readonly listeners: [Topic, () => void][] = [];
   private readonly values = new Map<string, Volume>();
@@ -80,48 +51,10 @@ export class Viewer {
     const largest = HEADER + 4 * blockCounts(scene).reduce((product, n) => product * n, 1);
     this.volumes = new Volumes(MOST_BYTES, largest);
     this.exact = isThinned(scene) ? new ExactValues(() => this.tell("values"), fail) : null;
-    for (const image of scene.images) this.addOfScan(`scan/${image.id}`, image, null);
-    for (const volume of scene.volumes) this.addOfScan(`volume/${volume.id}`, volume, "fitted");
-    for (const volume of scene.acquired) this.addOfScan(`acquired/${volume.id}`, volume, "acquired");
-    for (const result of scene.results) {
-      for (const map of result.maps) {
-        const key = `${result.id}/${map.name}`;
-        this.images.set(key, {
-          key,
-          label: map.label,
-          factor: map.factor,
-          unit: map.unit_shown,
-          limits: map.limits,
-          colormap: map.colormap,
-          url: map.url,
-          single: null,
-          result,
-          map,
-          grades: null,
-        });
-      }
-      const key = statusKey(result);
-      this.images.set(key, {
-        key,
-        label: "status",
-        factor: 1,
-        unit: "",
-        limits: [0, result.grades.length],
-        colormap: key,
-        url: result.grades_url,
-        single: null,
-        result,
-        map: null,
-        grades: result.grades,
-      });
-    }
+    this.images = imagesOf(scene);
     const keys = [...this.images.keys()];
     this.base = keys.find((key) => this.image(key).colormap === "gray") ?? (keys[0] as string);
     this.voxel = scene.shape.map((n) => Math.floor(n / 2)) as Triple;
-  }
-
-  private addOfScan(key: string, { label, limits, url }: ScanVolume, single: Flipped | null): void {
-    this.images.set(key, { key, label, factor: 1, unit: "a.u.", limits, colormap: "gray", url, single, result: null, map: null, grades: null });
   }
 
   on(topics: Topic[], listener: () => void): void {
@@ -158,14 +91,17 @@ export class Viewer {
     this.views.push(view);
     picture.setVoxel(this.voxel);
     const key = this.base;
+    const [first] = this.views;
     // The overlay is fetched while the base image is drawn.
     const volumes = [this.volume(key), ...(overlay ? [this.volume(overlay)] : [])];
     await picture.start();
     picture.setLayout(this.layout);
     picture.setRadiological(this.radiological);
+    picture.setSmooth(this.smooth);
     await Promise.all(volumes);
     // Another one may have been chosen while this one was being fetched.
     while (!picture.grid) await this.showBase(view);
+    if (first && first !== view) picture.field = first.picture.field;
     await this.showOverlay(view);
     this.tell("images");
   }
@@ -246,6 +182,46 @@ export class Viewer {
     this.layout = layout;
     for (const { picture } of this.views) picture.setLayout(layout);
     this.tell("layout");
+  }
+
+  /** Zoom all pictures alike, at the crosshair; 0 shows the whole field of view. */
+  zoom(factor: number): void {
+    this.views[0]?.picture.zoom(factor);
+    this.share(this.views[0]?.picture);
+  }
+
+  /** Move what is shown, from one position on the page to another, in all pictures alike. */
+  pan(picture: Picture, from: [number, number], to: [number, number]): void {
+    picture.pan(from, to);
+    this.share(picture);
+  }
+
+  /** Give the zoom of a picture to all others. */
+  share(picture: Picture | undefined): void {
+    if (!picture) return;
+    for (const view of this.views) if (view.picture !== picture) view.picture.field = picture.field;
+    this.tell("field");
+  }
+
+  /** The images whose range a drag sets: the overlays, or the base where none is seen. */
+  windowedNow(): string[] {
+    const seen = this.views.flatMap(({ overlay, visible }) => (overlay && visible && !this.image(overlay).grades ? [overlay] : []));
+    return seen.length ? seen : [this.base];
+  }
+
+  /**
+   * Set the range of an image to that before a drag, changed by the pixels of the drag. Drawn once
+   * for each frame, however fast the pointer is.
+   */
+  window(key: string, before: Look, right: number, up: number): void {
+    if (!this.dragged.size) requestAnimationFrame(() => void this.drawDragged());
+    this.dragged.set(key, { limits: windowed(before.limits, right, up) });
+  }
+
+  private async drawDragged(): Promise<void> {
+    const all = [...this.dragged];
+    this.dragged.clear();
+    for (const [key, look] of all) await this.setLook(key, look);
   }
 
   setVoxel(voxel: Triple): void {
