@@ -24,6 +24,7 @@ from ivimkit.viewer.json_numbers import from_json, to_json
 from ivimkit.viewer.loaded_labels import LoadedLabels
 from ivimkit.viewer.page_files import INDEX
 from ivimkit.viewer.request_body import read_body
+from ivimkit.viewer.result_difference import difference_doubtful_image, difference_image
 from ivimkit.viewer.scene import describe_scene
 from ivimkit.viewer.security import REPORT_POLICY
 from ivimkit.viewer.study import Study
@@ -130,6 +131,14 @@ class Routes:
         """Send the mask of unreliable voxels of a map."""
         return await self._image(doubtful_image, request, "number", "name")
 
+    async def difference_volume(self, request: Request) -> Response:
+        """Send the difference of a map between two results."""
+        return await self._image(difference_image, request, "number", "name")
+
+    async def difference_doubtful(self, request: Request) -> Response:
+        """Send the mask of unreliable voxels of a difference."""
+        return await self._image(difference_doubtful_image, request, "number", "name")
+
     async def label_volume(self, request: Request) -> Response:
         """Send the regions."""
         return self._nifti(await run_in_threadpool(label_image, self.study))
@@ -224,6 +233,8 @@ class Routes:
             get("/volumes/scan/{number}.nii", self.scan_volume),
             get("/volumes/single/{number}.nii", self.single_volume),
             get("/volumes/acquired/{number}.nii", self.acquired_volume),
+            get("/volumes/difference/{number}/{name}.nii", self.difference_volume),
+            get("/volumes/difference/{number}/doubtful/{name}.nii", self.difference_doubtful),
             get("/volumes/{number}/grades.nii", self.grade_volume),
             get("/volumes/{number}/doubtful/{name}.nii", self.doubtful_volume),
             get("/volumes/{number}/{name}.nii", self.map_volume),

@@ -43,6 +43,7 @@ export function imagesOf(scene: Scene): Map<string, ImageInfo> {
     ...scene.volumes.map((volume) => ofScan(`volume/${volume.id}`, volume, "fitted")),
     ...scene.acquired.map((volume) => ofScan(`acquired/${volume.id}`, volume, "acquired")),
     ...scene.results.flatMap((result) => [...result.maps.map((map) => ofMap(`${result.id}/${map.name}`, map, result)), statusOf(result)]),
+    ...scene.differences.flatMap(({ name, maps }) => maps.map((map) => ({ ...ofMap(map.url, map, null), group: `Difference: ${name}` }))),
   ];
   return new Map(list.map((image) => [image.key, image]));
 }
@@ -51,7 +52,7 @@ function ofScan(key: string, { label, limits, url }: ScanVolume, single: Flipped
   return { key, label, factor: 1, unit: "a.u.", limits, colormap: "gray", url, single, result: null, map: null, grades: null };
 }
 
-function ofMap(key: string, map: MapInfo, result: ResultInfo): ImageInfo {
+function ofMap(key: string, map: MapInfo, result: ResultInfo | null): ImageInfo {
   const { label, factor, unit_shown, limits, colormap, url } = map;
   return { key, label, factor, unit: unit_shown, limits, colormap, url, single: null, result, map, grades: null };
 }

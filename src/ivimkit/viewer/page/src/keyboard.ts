@@ -28,6 +28,7 @@ export interface Actions {
   flipOther: () => void;
   flipFaster: (step: number) => void;
   zoom: (factor: number) => void;
+  tissue: () => void;
   logarithmic: () => void;
   compare: () => void;
   maps: () => void;
@@ -68,7 +69,7 @@ export function keys(act: Actions): Key[] {
     { keys: ["ArrowDown"], shown: "↓", does: "Crosshair down", run: (e) => onScreen(0, -1, e) },
     { keys: ["PageUp"], shown: "Page Up", does: "Next slice", run: (e) => through(1, e) },
     { keys: ["PageDown"], shown: "Page Down", does: "Previous slice (with Shift, all of these move ten voxels)", run: (e) => through(-1, e) },
-    { keys: ["Home"], shown: "Home", does: "Crosshair to the middle", run: act.centre },
+    { keys: ["Home"], shown: "Home", does: "Crosshair to the middle of the tissue", run: act.centre },
     ...layouts.map(([layout, name], i): Key => ({ keys: [String(i + 1)], shown: String(i + 1), does: `Show ${name}`, run: () => act.layout(layout) })),
     { keys: ["b"], shown: "b", does: "Next base image", run: () => act.base(1) },
     { keys: ["B"], shown: "Shift b", does: "Previous base image", run: () => act.base(-1) },
@@ -82,6 +83,7 @@ export function keys(act: Actions): Key[] {
     { keys: ["+", "="], shown: "+", does: "Zoom in on the crosshair", run: () => act.zoom(1.25) },
     { keys: ["-"], shown: "−", does: "Zoom out", run: () => act.zoom(0.8) },
     { keys: ["0"], shown: "0", does: "Whole picture", run: () => act.zoom(0) },
+    { keys: ["t"], shown: "t", does: "Zoom to the tissue: the voxels with a fit", run: act.tissue },
     { keys: ["v"], shown: "v", does: "Flip through the volumes, or stop", run: act.flip },
     { keys: ["a"], shown: "a", does: "Flip through the volumes as acquired, or as fitted", run: act.flipOther },
     { keys: ["n"], shown: "n", does: "Next volume", run: () => act.volume(1) },

@@ -12,6 +12,7 @@ import { fail, messages, say } from "./messages";
 import type { Layout } from "./picture";
 import { type PointerSettings, listenToPointers } from "./pointer";
 import { RegionsPanel } from "./regions-panel";
+import type { Scene } from "./scene";
 import { download } from "./server";
 import { snapshot } from "./snapshot";
 import { tabs } from "./tabs";
@@ -26,6 +27,8 @@ const LAYOUTS: Record<Layout, string> = {
   sagittal: "Sagittal",
   mosaic: "Mosaic",
 };
+
+const SMALL_SHARE = 0.7;
 
 export class Page {
   arrangement: Arrangement = "one";
@@ -81,6 +84,7 @@ export class Page {
   async start(): Promise<void> {
     const first = this.viewer.scene.results[0];
     await this.addFrame(first ? this.viewer.favourite(first) : null);
+    if (isSmall(this.viewer.scene)) this.viewer.zoomToTissue();
     this.voxelPanel.update();
     await this.regionsPanel.showGiven();
     this.frames[0]?.picture.canvas.focus({ preventScroll: true });
@@ -218,7 +222,7 @@ export class Page {
     const means = (): string[] => [...viewer.images.values()].filter(({ single }) => !single).map(({ key }) => key);
     return {
       move: (steps) => viewer.move(steps),
-      centre: () => viewer.setVoxel(viewer.scene.shape.map((n) => Math.floor(n / 2)) as [number, number, number]),
+      centre: () => viewer.setVoxel(viewer.scene.tissue.start),
       layout: (layout) => viewer.setLayout(layout),
       layoutNow: () => viewer.layout,
       mirrored: () => viewer.views[0]?.picture.mirrored ?? false,
@@ -239,6 +243,7 @@ export class Page {
       flipOther: () => this.flipBook.other(),
       flipFaster: (step) => this.flipBook.faster(step),
       zoom: (factor) => viewer.zoom(factor),
+      tissue: () => viewer.zoomToTissue(),
       logarithmic: () => this.voxelPanel.toggleLogarithmic(),
       compare: () => this.toggle("sides"),
       maps: () => this.toggle("maps"),
@@ -248,4 +253,9 @@ export class Page {
       help: () => this.help.open(),
     };
   }
+}
+
+/** Whether the voxels with a fit are so small a part of each slice that a picture is better zoomed. */
+function isSmall({ tissue: { low, high }, shape }: Scene): boolean {
+  return shape.slice(0, 2).every((n, k) => (high[k] as number) - (low[k] as number) + 1 < SMALL_SHARE * n);
 }

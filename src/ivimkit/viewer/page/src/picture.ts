@@ -236,7 +236,8 @@ export class Picture {
     const { grid } = this;
     if (!grid) return;
     const shares = grid.size.map((n, k) => ((high[k] as number) - (low[k] as number) + 1) / n);
-    const zoom = Math.min(MOST_ZOOM, Math.max(1, BOX_SHARE / Math.max(...shares)));
+    // There are few slices, and all of them may have tissue: the plane of a slice counts.
+    const zoom = Math.min(MOST_ZOOM, Math.max(1, BOX_SHARE / Math.max(shares[0] as number, shares[1] as number)));
     const at = grid.size.map((n, k) => ((low[k] as number) + (high[k] as number) + 1) / 2 / n) as Triple;
     const [middle, centre] = [this.niivue.frac2mm([0.5, 0.5, 0.5]), this.niivue.frac2mm(at)];
     const shift = [0, 1, 2].map((k) => (zoom === 1 ? 0 : (middle[k] as number) - zoom * (centre[k] as number))) as Triple;

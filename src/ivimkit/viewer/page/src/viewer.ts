@@ -54,7 +54,7 @@ export class Viewer {
     this.images = imagesOf(scene);
     const keys = [...this.images.keys()];
     this.base = keys.find((key) => this.image(key).colormap === "gray") ?? (keys[0] as string);
-    this.voxel = scene.shape.map((n) => Math.floor(n / 2)) as Triple;
+    this.voxel = scene.tissue.start;
   }
 
   on(topics: Topic[], listener: () => void): void {
@@ -188,6 +188,18 @@ export class Viewer {
   zoom(factor: number): void {
     this.views[0]?.picture.zoom(factor);
     this.share(this.views[0]?.picture);
+  }
+
+  /** Zoom to the voxels with a fit. */
+  zoomToTissue(): void {
+    const [view] = this.views;
+    const { low, high } = this.scene.tissue;
+    const grid = view?.picture.grid;
+    if (!grid) return;
+    const ends = [grid.toTurned(low), grid.toTurned(high)] as const;
+    const [first, last] = [Math.min, Math.max].map((pick) => [0, 1, 2].map((k) => pick(ends[0][k] as number, ends[1][k] as number)) as Triple) as [Triple, Triple];
+    view.picture.zoomTo(first, last);
+    this.share(view.picture);
   }
 
   /** Move what is shown, from one position on the page to another, in all pictures alike. */
