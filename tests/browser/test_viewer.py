@@ -98,6 +98,7 @@ _AS_OPENED = """async () => {
   await window.ivimkit.page.arrange("one");
   while (!one("undo").disabled) one("undo").click();
   document.querySelector("input[type=radio][value=navigate]").click();
+  window.ivimkit.page.regionsPanel.sketches.cancel();
   one("refit-result").dispatchEvent(new Event("input"));
   for (const name of ["components", "log-axis"]) if (one(name).checked) one(name).click();
   if (!one("fading").checked) one("fading").click();
@@ -674,8 +675,8 @@ def test_an_ellipse_is_drawn_and_a_part_of_it_erased(
     def saved() -> NDArray[np.int32]:
         with page.expect_download() as download:
             page.get_by_test_id("save-mask").click()
-        download.value.save_as(tmp_path / "mask.nii")
-        return np.asarray(nib.load(tmp_path / "mask.nii").dataobj).astype(np.int32)
+        download.value.save_as(tmp_path / "mask.nii.gz")
+        return np.asarray(nib.load(tmp_path / "mask.nii.gz").dataobj).astype(np.int32)
 
     go(page, INSIDE)
     page.get_by_test_id("tab-regions").click()
@@ -719,8 +720,8 @@ def test_two_regions_are_named_compared_saved_and_loaded(
 
     with page.expect_download() as download:
         page.get_by_test_id("save-mask").click()
-    download.value.save_as(tmp_path / "mask.nii")
-    mask = nib.load(tmp_path / "mask.nii")
+    download.value.save_as(tmp_path / "mask.nii.gz")
+    mask = nib.load(tmp_path / "mask.nii.gz")
     assert (np.asarray(mask.dataobj) == array).all()
     np.testing.assert_allclose(mask.affine, AFFINE)
 
@@ -735,9 +736,119 @@ def test_two_regions_are_named_compared_saved_and_loaded(
     page.wait_for_selector('[data-testid=region-table] tr[data-region="lesion"]')
     page.get_by_test_id("clear").click()
     page.wait_for_selector("[data-testid=region-table]", state="detached")
-    page.get_by_test_id("load-mask").set_input_files(tmp_path / "mask.nii")
+    page.get_by_test_id("load-mask").set_input_files(tmp_path / "mask.nii.gz")
     page.wait_for_selector("[data-testid=region-table]")
-    check_table(page, varpro, ik.Labels(array, {1: "region 1", 2: "region 2"}))
+    # With its names, which other programs find, too.
+    check_table(page, varpro, drawn)
+    assert ik.load_labels(tmp_path / "mask.nii.gz", varpro).names == drawn.names
+
+
+def test_a_region_is_drawn_through_slices_and_by_value(
+    page: Any, varpro: ik.FitResult, tmp_path: Path
+) -> None:
+    def saved() -> NDArray[np.int32]:
+        with page.expect_download() as download:
+            page.get_by_test_id("save-mask").click()
+        assert download.value.suggested_filename == "regions.nii.gz"
+        download.value.save_as(tmp_path / "regions.nii.gz")
+        return np.asarray(nib.load(tmp_path / "regions.nii.gz").dataobj).astype(np.int32)
+
+    page.get_by_test_id("tab-regions").click()
+    for name in ("Between slices", "By value"):
+        page.locator(f'details:not([open]) summary:text-is("{name}")').click()
+    page.evaluate("window.ivimkit.viewer.setVoxel([12, 16, 0])")
+    page.get_by_role("radio", name="Polygon").check()
+    for corner in ((6, 6), (6, 12), (11, 12), (12, 6), (11, 6), (6, 6)):
+        page.mouse.click(*slices(page).place((*corner, 0)))
+        if corner == (12, 6):
+            page.keyboard.press("Backspace")
+    page.get_by_test_id("copy-previous").click()  # to the feet
+    assert crosshair(page) == (12, 16, 1)
+    page.get_by_role("radio", name="Move").check()
+    page.evaluate("window.ivimkit.viewer.setVoxel([12, 16, 3])")
+    page.get_by_role("radio", name="Rectangle").check()
+    drag(page, (8, 8, 3), (9, 10, 3))
+    page.get_by_test_id("interpolate").click()
+    array = saved()
+    assert (array[6:12, 6:13, :2] == 1).all()
+    assert array[:, :, :2].sum() == 2 * 6 * 7
+    middle = array[:, :, 2]
+    assert 6 < middle.sum() < 42
+    assert not (middle & ~array[:, :, 1]).any()
+    # Area and sides of what is in the slice of the crosshair: voxels of 3 x 2.5 mm.
+    size = page.locator("[data-testid=regions] .size")
+    page.wait_for_selector('[data-testid=regions] .size:has-text("in this slice")')
+    assert "45.0 mm², 7.50 × 6.00 mm" in size.inner_text()
+    page.keyboard.press("u")
+    assert saved()[:, :, 2].sum() == 0
+    page.keyboard.press("U")
+    assert (saved() == array).all()
+    # Only what has a low D stays.
+    page.get_by_test_id("value-high").fill("1.1")
+    page.get_by_test_id("value-where").select_option("region")
+    page.get_by_test_id("value-fill").click()
+    low = array * (np.float32(varpro.maps["D"]) <= np.float32(1.1e-3))
+    assert 0 < low.sum() < array.sum()
+    assert (saved() == low).all()
+    check_table(page, varpro, ik.Labels(low, {1: "region 1"}))
+    row = '[data-testid=region-table] tr[data-map="D"][data-region="region 1"]'
+    spread = page.locator(f"{row} [data-max]")
+    inside = varpro.maps["D"][low == 1]
+    assert float(spread.get_attribute("data-min")) == np.nanmin(inside)
+    assert float(spread.get_attribute("data-max")) == np.nanmax(inside)
+    page.get_by_role("radio", name="Ruler").check()
+    drag(page, (4, 16, 3), (16, 16, 3))
+    assert page.get_by_test_id("ruler").inner_text() == "Ruler: 36.0 mm"
+    for _ in range(2):
+        page.keyboard.press("Escape")
+    assert page.get_by_role("radio", name="Move").is_checked()
+
+
+_SEEN = """() => {
+  const { viewer, page } = window.ivimkit;
+  const { regions } = page.regionsPanel;
+  return JSON.stringify([viewer.saved(), page.arrangement, regions.saved()]);
+}"""
+
+
+def test_nothing_is_lost_on_reload_and_a_session_is_a_file(
+    visit: Callable[..., Any], address: str, tmp_path: Path
+) -> None:
+    page = visit(address, viewport=LAPTOP).page
+    page.wait_for_selector(READY, state="attached")
+    go(page, INSIDE)
+    page.get_by_test_id("tab-regions").click()
+    page.get_by_test_id("around").click()
+    page.get_by_test_id("name-1").fill("lesion")
+    page.get_by_test_id("name-1").press("Enter")
+    page.get_by_test_id("colour-1").fill("#123456")
+    page.get_by_test_id("compare").click()
+    page.wait_for_selector("[data-testid=view-1] [data-testid=legend-overlay] output[data-value]")
+    for key in ("+", "b", "x", "]"):
+        page.keyboard.press(key)
+    page.locator("[data-testid=view-1] [data-testid=overlay]").select_option("1/f")
+    page.wait_for_selector('[data-testid=view-1] [data-testid=legend-overlay]:has-text("f")')
+    page.wait_for_selector("[data-testid=region-table]")
+    before = page.evaluate(_SEEN)
+    page.reload()
+    page.wait_for_selector(READY, state="attached")
+    assert page.evaluate(_SEEN) == before
+    assert page.locator("[data-testid=region-table]").count() or page.wait_for_selector(
+        "[data-testid=region-table]", state="attached"
+    )
+    page.get_by_test_id("tab-display").click()
+    with page.expect_download() as download:
+        page.get_by_test_id("save-session").click()
+    download.value.save_as(tmp_path / "session.json")
+    (tmp_path / "wrong.json").write_text("[]")
+    page.get_by_test_id("session-file").set_input_files(tmp_path / "wrong.json")
+    page.wait_for_selector(f'{MESSAGES}:has-text("This is not a session")')
+    page.get_by_test_id("tab-regions").click()
+    page.get_by_test_id("clear").click()
+    page.evaluate("delete document.documentElement.dataset.ready")
+    page.get_by_test_id("session-file").set_input_files(tmp_path / "session.json")
+    page.wait_for_selector(READY, state="attached")
+    assert page.evaluate(_SEEN) == before
 
 
 def test_a_mask_of_something_else_is_refused_with_a_sentence(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ from ivimkit.viewer.study_images import (
     volume_image,
 )
 from ivimkit.viewer.study_report import StudyReports
-from ivimkit.viewer.user_mask import aligned_mask
+from ivimkit.viewer.user_mask import placed_mask
 from ivimkit.viewer.voxel_answer import describe_voxel
 from ivimkit.viewer.voxel_refit import refit_voxel
 
@@ -178,7 +179,7 @@ class Routes:
         return response
 
     async def drawing(self, request: Request) -> Response:
-        """Send a drawing on a large scan back, on the whole grid."""
+        """Send a drawing back as a file, on the whole grid of the scan."""
         drawing = await self._drawing(request)
         return _bytes(await run_in_threadpool(drawn_mask, self.study, drawing), _NIFTI)
 
@@ -191,8 +192,8 @@ class Routes:
         body = await read_body(request, _MAX_MASK_BYTES)
         if not self.study.shown.is_whole:
             return _loaded(await run_in_threadpool(LoadedLabels.of_mask, self.study, body))
-        image, note = await run_in_threadpool(aligned_mask, self.study, body)
-        return _noted(_bytes(image, _NIFTI), note)
+        mask = await run_in_threadpool(placed_mask, self.study, body)
+        return _noted(_bytes(mask.image(self.study), _NIFTI), mask.note, mask.names)
 
     async def report(self, request: Request) -> Response:
         """Send the report of a result."""
@@ -289,15 +290,17 @@ def _bytes(content: bytes, kind: str, code: int = 200) -> Response:
     return Response(content, code, media_type=kind)
 
 
-def _noted(response: Response, note: str) -> Response:
+def _noted(response: Response, note: str, names: Mapping[int, str]) -> Response:
+    # Headers are latin-1.
     if note:
-        # Headers are latin-1.
         response.headers["X-Note"] = note.encode("ascii", "replace").decode()
+    if names:
+        response.headers["X-Names"] = json.dumps({str(key): name for key, name in names.items()})
     return response
 
 
 def _loaded(labels: LoadedLabels) -> Response:
-    response = _noted(_bytes(labels.image, _NIFTI), labels.note)
+    response = _noted(_bytes(labels.image, _NIFTI), labels.note, labels.names)
     response.headers["X-Numbers"] = ",".join(map(str, labels.numbers))
     return response
 

@@ -10,12 +10,21 @@ export class DisplayPanel {
   private readonly looks = element("div");
   private readonly opacity = element("input", { type: "range", min: 0, max: 1, step: 0.05, "data-testid": "opacity" });
   private readonly windowing: HTMLElement;
+  private readonly crosshair: HTMLElement;
   private built = "";
 
   constructor(
     private readonly viewer: Viewer,
     settings: PointerSettings,
+    more: { named: (on: boolean) => void; saveSession: () => void; loadSession: (file: File) => void },
   ) {
+    const file = element("input", { type: "file", accept: ".json", class: "unseen", tabindex: -1, "aria-label": "Session file", "data-testid": "session-file" });
+    file.addEventListener("change", () => {
+      const [chosen] = file.files ?? [];
+      if (chosen) more.loadSession(chosen);
+      file.value = "";
+    });
+    this.crosshair = tick("crosshair", viewer.crosshair, (on) => viewer.setCrosshair(on), "crosshair");
     this.windowing = tick("left button sets the range of colours", settings.windowing, (on) => (settings.windowing = on), "windowing");
     this.opacity.addEventListener("input", () => viewer.setOpacity(Number(this.opacity.value)));
     this.root = element(
@@ -29,13 +38,34 @@ export class DisplayPanel {
         tick("fade values that are not reliable", viewer.fading, (on) => void viewer.setFading(on), "fading"),
         tick("smooth between voxels", viewer.smooth, (on) => viewer.setSmooth(on), "smooth"),
         tick("crosshair follows the mouse", settings.follow, (on) => (settings.follow = on), "follow"),
-        this.windowing), // prettier-ignore
+        this.windowing,
+        this.crosshair,
+        tick("names beside outlines", true, more.named, "names")), // prettier-ignore
+      element("h2", {}, "Session"),
+      element("p", { class: "note" }, "Regions and view come back when the page is loaded again. A file keeps them for another day."),
+      element("div", { class: "buttons" },
+        button("Save session", more.saveSession, { "data-testid": "save-session" }),
+        button("Load session", () => file.click(), { "data-testid": "load-session" }),
+        file), // prettier-ignore
     );
     viewer.on(["images", "looks"], () => this.draw());
   }
 
   toggleWindowing(): void {
     this.windowing.querySelector("input")?.click();
+  }
+
+  toggleCrosshair(): void {
+    this.crosshair.querySelector("input")?.click();
+  }
+
+  /** Show the settings of a session. */
+  showSettings(): void {
+    const { radiological, fading, smooth, crosshair } = this.viewer;
+    for (const [key, on] of Object.entries({ radiological, fading, smooth, crosshair })) {
+      const box = this.root.querySelector<HTMLInputElement>(`[data-testid="${key}"]`);
+      if (box) box.checked = on;
+    }
   }
 
   private draw(): void {

@@ -33,7 +33,11 @@ export interface Actions {
   compare: () => void;
   maps: () => void;
   undo: () => void;
+  redo: () => void;
+  closePolygon: () => void;
+  cornerBack: () => void;
   stopDrawing: () => void;
+  crosshair: () => void;
   save: () => void;
   help: () => void;
 }
@@ -94,7 +98,11 @@ export function keys(act: Actions): Key[] {
     { keys: ["c"], shown: "c", does: "Two results side by side, where there are two", run: act.compare },
     { keys: ["g"], shown: "g", does: "Four maps at once: ADC, D, f and D*, or the maps that there are", run: act.maps },
     { keys: ["u"], shown: "u", does: "Undo the last stroke", run: act.undo },
-    { keys: ["Escape"], shown: "Esc", does: "Stop drawing: the pointer moves the crosshair again", run: act.stopDrawing },
+    { keys: ["U"], shown: "Shift u", does: "Redo what was undone", run: act.redo },
+    { keys: ["Enter"], shown: "Enter", does: "Close the polygon", run: act.closePolygon },
+    { keys: ["Backspace"], shown: "Backspace", does: "Take the last corner of the polygon back", run: act.cornerBack },
+    { keys: ["Escape"], shown: "Esc", does: "Remove the ruler or an open polygon; then stop drawing: the pointer moves the crosshair again", run: act.stopDrawing },
+    { keys: ["x"], shown: "x", does: "Hide or show the crosshair", run: act.crosshair },
     { keys: ["s"], shown: "s", does: "Save the pictures as PNG", run: act.save },
     { keys: ["?", "h"], shown: "?", does: "This help", run: act.help },
   ];

@@ -13,6 +13,8 @@ import type { Layout } from "./picture";
 import { type PointerSettings, listenToPointers } from "./pointer";
 import { RegionsPanel } from "./regions-panel";
 import type { Scene } from "./scene";
+import type { Session } from "./session";
+import { SessionKeeper } from "./session-keeper";
 import { download } from "./server";
 import { snapshot } from "./snapshot";
 import { tabs } from "./tabs";
@@ -39,6 +41,7 @@ export class Page {
   private readonly voxelPanel: VoxelPanel;
   private readonly regionsPanel: RegionsPanel;
   private readonly displayPanel: DisplayPanel;
+  private readonly keeper: SessionKeeper;
   private readonly flipBook: FlipBook;
   private readonly settings: PointerSettings = { follow: false, windowing: false };
   private readonly layouts: { root: HTMLElement; show: (layout: Layout) => void };
@@ -54,9 +57,14 @@ export class Page {
   constructor(private readonly viewer: Viewer) {
     const { scene } = viewer;
     this.voxelPanel = new VoxelPanel(viewer);
-    this.regionsPanel = new RegionsPanel(viewer, say);
+    this.regionsPanel = new RegionsPanel(viewer, say, () => this.keeper?.changed());
+    this.keeper = new SessionKeeper(scene, () => ({ ...viewer.saved(), arrangement: this.arrangement }), () => this.regionsPanel.regions.saved()); // prettier-ignore
     this.flipBook = new FlipBook(viewer, say);
-    this.displayPanel = new DisplayPanel(viewer, this.settings);
+    this.displayPanel = new DisplayPanel(viewer, this.settings, {
+      named: (on) => this.regionsPanel.setNamed(on),
+      saveSession: () => download(this.keeper.file(), "session.json"),
+      loadSession: (file) => void this.loadSession(file),
+    });
     const all = keys(this.actions());
     this.help = helpDialog(all);
     this.layouts = choices("Layout", LAYOUTS, viewer.layout, (layout) => viewer.setLayout(layout));
@@ -82,12 +90,51 @@ export class Page {
   }
 
   async start(): Promise<void> {
-    const first = this.viewer.scene.results[0];
-    await this.addFrame(first ? this.viewer.favourite(first) : null);
-    if (isSmall(this.viewer.scene)) this.viewer.zoomToTissue();
+    const { viewer, regionsPanel } = this;
+    const { scene } = viewer;
+    const [first] = scene.results;
+    const kept = this.keeper.kept();
+    if (kept) viewer.adopt(kept.view);
+    const [overlay] = kept?.view.overlays ?? [];
+    const known = overlay && (overlay.key === null || viewer.images.has(overlay.key));
+    await this.addFrame(known ? overlay.key : first ? viewer.favourite(first) : null);
+    if (kept) await this.resume(kept);
+    else if (isSmall(scene)) viewer.zoomToTissue();
     this.voxelPanel.update();
-    await this.regionsPanel.showGiven();
+    await regionsPanel.showGiven();
     this.frames[0]?.picture.canvas.focus({ preventScroll: true });
+    viewer.on(["images", "looks", "layout", "voxel", "field"], () => this.keeper.changed());
+    this.keeper.start();
+  }
+
+  /** Show the rest of a session, once there is a picture. */
+  private async resume({ view, regions }: Session): Promise<void> {
+    const { viewer } = this;
+    this.layouts.show(viewer.layout);
+    this.displayPanel.showSettings();
+    if (view.arrangement !== "one" && this.arrangers.some(({ kind }) => kind === view.arrangement)) {
+      await this.arrange(view.arrangement);
+      viewer.setLayout(view.layout);
+    }
+    for (const [k, shown] of viewer.views.entries()) {
+      const { key = null, visible = true } = view.overlays[k] ?? {};
+      if (key === null || viewer.images.has(key)) await viewer.setOverlay(shown, key);
+      viewer.setVisible(shown, visible);
+    }
+    const [first] = viewer.views;
+    if (!first) return;
+    first.picture.field = view.field;
+    viewer.share(first.picture);
+    const fits = this.regionsPanel.regions.take(regions, first.picture.grid?.count ?? 0);
+    if (!fits) say("The regions of the session are on another grid, and were left out.");
+  }
+
+  private async loadSession(file: File): Promise<void> {
+    try {
+      this.keeper.load(await file.text());
+    } catch (error) {
+      fail(error);
+    }
   }
 
   /** Show one picture, or several; the first one stays. */
@@ -153,7 +200,7 @@ export class Page {
     this.frames.push(frame);
     this.stage.append(frame.root);
     this.show();
-    listenToPointers(frame.picture, viewer, () => this.regionsPanel.regions, this.settings);
+    listenToPointers(frame.picture, viewer, () => this.regionsPanel.regions, this.regionsPanel.sketches, this.settings);
     const adding = viewer.add(frame.picture, overlay);
     this.showChoices();
     await adding;
@@ -248,7 +295,11 @@ export class Page {
       compare: () => this.toggle("sides"),
       maps: () => this.toggle("maps"),
       undo: () => this.regionsPanel.regions.undo(),
-      stopDrawing: () => this.regionsPanel.setTool("navigate"),
+      redo: () => this.regionsPanel.regions.redo(),
+      closePolygon: () => this.frames[0] && this.regionsPanel.sketches.close(this.frames[0].picture),
+      cornerBack: () => this.regionsPanel.sketches.back(),
+      stopDrawing: () => this.regionsPanel.stop(),
+      crosshair: () => this.displayPanel.toggleCrosshair(),
       save: () => void this.save(),
       help: () => this.help.open(),
     };

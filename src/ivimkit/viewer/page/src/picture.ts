@@ -7,8 +7,10 @@ import { element } from "./dom";
 import { Grid } from "./grid";
 import { drawCrosshair, drawLetters } from "./marks";
 import { type Sheet, mosaic, planes } from "./slice-layout";
-import { type Layer, type Tile, drawOutlines, inPlane } from "./outlines";
+import { type Layer, type Tile, drawOutlines } from "./outlines";
+import { type Axis, inPlane } from "./slice-plane";
 import type { Triple } from "./scene";
+import { type Sketch, drawSketch } from "./sketch";
 import { type Volume, bytesOnGrid } from "./volume";
 
 export type Layout = "planes" | "axial" | "coronal" | "sagittal" | "mosaic";
@@ -26,7 +28,9 @@ export type Field = [number, number, number, number];
 
 export interface Hit {
   voxel: Triple; // turned
-  axis: 0 | 1 | 2;
+  /** The same, between voxels: 2.5 is the middle of voxel 2. */
+  at: Triple;
+  axis: Axis;
 }
 
 export class Picture {
@@ -42,6 +46,9 @@ export class Picture {
   /** The first image of each kind, from when it is begun: a second one may come before it is made. */
   private making: { base?: Promise<NVImage>; overlay?: Promise<NVImage> } = {};
   private layers: Layer[] = [];
+  private sketches: Sketch[] = [];
+  /** Whether the crosshair is drawn. */
+  private crossed = true;
   private waiting = false;
   private layout: Layout = "planes";
   /** Whether slices have moved since they were drawn. */
@@ -156,6 +163,16 @@ export class Picture {
     this.draw();
   }
 
+  setSketches(sketches: Sketch[]): void {
+    this.sketches = sketches;
+    this.draw();
+  }
+
+  setCrosshair(on: boolean): void {
+    this.crossed = on;
+    this.draw();
+  }
+
   setVoxel(stored: Triple): void {
     this.voxel = stored;
     if (!this.grid) return;
@@ -191,19 +208,19 @@ export class Picture {
   }
 
   /** The voxel at a position on the page, if any. */
-  hit(clientX: number, clientY: number, only?: 0 | 1 | 2): Hit | null {
+  hit(clientX: number, clientY: number, only?: Axis): Hit | null {
     const { grid, niivue } = this;
     if (!grid) return null;
     if (this.moved) this.drawNow();
     const [x, y] = this.onCanvas(clientX, clientY);
     for (let i = 0; i < niivue.screenSlices.length; i++) {
       const kind = niivue.screenSlices[i]?.axCorSag ?? SLICE_TYPE.RENDER;
-      const axis = AXES[kind as 0 | 1 | 2];
+      const axis = AXES[kind as Axis];
       if (axis === undefined || (only !== undefined && axis !== only)) continue;
       const at = niivue.screenXY2TextureFrac(x, y, i, true);
       if ((at[0] as number) < 0) continue;
       const voxel = grid.size.map((n, k) => Math.min(n - 1, Math.floor((at[k] as number) * n))) as Triple;
-      return { voxel, axis };
+      return { voxel, axis, at: grid.size.map((n, k) => (at[k] as number) * n) as Triple };
     }
     return null;
   }
@@ -316,7 +333,7 @@ export class Picture {
     const { niivue, grid } = this;
     if (!grid) return [];
     return niivue.screenSlices.flatMap((screen, i): Tile[] => {
-      const axis = AXES[screen.axCorSag as 0 | 1 | 2];
+      const axis = AXES[screen.axCorSag as Axis];
       const [left = 0, top = 0, wide = 0, high = 0] = screen.leftTopWidthHeight;
       if (axis === undefined || !wide || !high) return [];
       // NiiVue's own mapping at two positions inside; it is linear. At the very edge, rounding may
@@ -360,7 +377,8 @@ export class Picture {
     const [voxel, here] = [grid.toTurned(this.voxel), grid.position(this.voxel)];
     const mosaic = this.layout === "mosaic";
     for (const tile of tiles) {
-      if (tile.slice === voxel[tile.axis] || !mosaic) drawCrosshair(context, tile, here, scale, mosaic);
+      for (const sketch of this.sketches) drawSketch(context, tile, sketch, scale);
+      if (this.crossed && (tile.slice === voxel[tile.axis] || !mosaic)) drawCrosshair(context, tile, here, scale, mosaic);
     }
     if (this.lettered) for (const tile of mosaic ? tiles.slice(0, 1) : tiles) drawLetters(context, tile, grid.size, scale);
   }

@@ -3,6 +3,8 @@
 import type { Look } from "./images";
 import type { Picture } from "./picture";
 import type { Regions } from "./regions";
+import type { Sketches } from "./sketches";
+import type { Axis } from "./slice-plane";
 import type { Viewer } from "./viewer";
 
 const WHEEL_ZOOM = 1.15;
@@ -14,12 +16,12 @@ export interface PointerSettings {
   windowing: boolean;
 }
 
-export function listenToPointers(picture: Picture, viewer: Viewer, regions: () => Regions, settings: PointerSettings): void {
+export function listenToPointers(picture: Picture, viewer: Viewer, regions: () => Regions, sketches: Sketches, settings: PointerSettings): void {
   const { canvas } = picture;
   const fingers = new Map<number, [number, number]>();
-  let mode: "none" | "crosshair" | "draw" | "pan" | "pinch" | "window" = "none";
+  let mode: "none" | "crosshair" | "draw" | "pan" | "pinch" | "window" | "ruler" = "none";
   let windows: { start: [number, number]; before: Map<string, Look> } | null = null;
-  let axis: 0 | 1 | 2 | undefined;
+  let axis: Axis | undefined;
   let apart = 0;
 
   const moveTo = (event: PointerEvent): void => {
@@ -50,9 +52,19 @@ export function listenToPointers(picture: Picture, viewer: Viewer, regions: () =
     } else if (event.button !== 0 || event.shiftKey) {
       mode = "pan";
     } else if (hit && picture.grid) {
-      mode = regions().tool === "navigate" ? "crosshair" : "draw";
-      if (mode === "crosshair") viewer.setVoxel(picture.grid.toStored(hit.voxel));
-      else regions().begin(picture, hit.voxel, hit.axis);
+      const { tool } = regions();
+      if (tool === "polygon") {
+        sketches.corner(picture, hit);
+      } else if (tool === "ruler") {
+        mode = "ruler";
+        sketches.measureFrom(hit);
+      } else if (tool === "navigate") {
+        mode = "crosshair";
+        viewer.setVoxel(picture.grid.toStored(hit.voxel));
+      } else {
+        mode = "draw";
+        regions().begin(picture, hit.voxel, hit.axis);
+      }
     }
   });
 
@@ -60,6 +72,8 @@ export function listenToPointers(picture: Picture, viewer: Viewer, regions: () =
     const before = fingers.get(event.pointerId);
     if (!before) {
       axis = undefined;
+      const hit = regions().tool === "polygon" ? picture.hit(event.clientX, event.clientY) : null;
+      if (hit) sketches.hover(hit);
       if (settings.follow && event.pointerType === "mouse") moveTo(event);
       return;
     }
@@ -68,6 +82,9 @@ export function listenToPointers(picture: Picture, viewer: Viewer, regions: () =
     else if (mode === "draw") {
       const hit = picture.hit(event.clientX, event.clientY, axis);
       if (hit) regions().extend(picture, hit.voxel);
+    } else if (mode === "ruler") {
+      const hit = picture.hit(event.clientX, event.clientY, axis);
+      if (hit) sketches.measureTo(hit.at);
     } else if (mode === "pan") {
       viewer.pan(picture, before, [event.clientX, event.clientY]);
     } else if (mode === "window" && windows) {

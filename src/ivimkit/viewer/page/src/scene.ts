@@ -205,6 +205,8 @@ export interface RegionMap {
   median: number | null;
   q25: number | null;
   q75: number | null;
+  min: number | null;
+  max: number | null;
 }
 
 export interface RegionAnswer {

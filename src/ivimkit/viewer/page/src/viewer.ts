@@ -2,9 +2,10 @@
 
 import { blockCounts, isThinned } from "./blocks";
 import { gradesLut, withFaded, withTransparentZero } from "./colours";
-import { type Layout, Picture } from "./picture";
+import type { Field, Layout, Picture } from "./picture";
 import { type ImageInfo, type Look, imagesOf, windowed } from "./images";
 import type { Lut, ResultInfo, Scene, Triple } from "./scene";
+import type { SavedView } from "./session";
 import { ExactValues } from "./exact";
 import { HEADER, type Values, type Volume, Volumes, gradedBytes, scaled, scaledAndFaded } from "./volume";
 
@@ -32,6 +33,8 @@ export class Viewer {
   opacity = OPACITY;
   radiological = true;
   smooth = false;
+  /** Whether the crosshair is drawn. */
+  crosshair = true;
   /** Whether values that the data do not determine are faded. */
   fading = true;
   private readonly looks = new Map<string, Look>();
@@ -98,6 +101,7 @@ export class Viewer {
     picture.setLayout(this.layout);
     picture.setRadiological(this.radiological);
     picture.setSmooth(this.smooth);
+    picture.setCrosshair(this.crosshair);
     await Promise.all(volumes);
     // Another one may have been chosen while this one was being fetched.
     while (!picture.grid) await this.showBase(view);
@@ -176,6 +180,27 @@ export class Viewer {
       await Promise.all(this.views.flatMap((view) => [this.showBase(view), this.showOverlay(view)]));
     });
     this.tell("looks");
+  }
+
+  setCrosshair(on: boolean): void {
+    this.crosshair = on;
+    for (const { picture } of this.views) picture.setCrosshair(on);
+    this.tell("looks");
+  }
+
+  /** Show what a session holds, before there is a picture. */
+  adopt(saved: SavedView): void {
+    const { voxel, layout, base, looks, opacity, radiological, smooth, fading, crosshair } = saved;
+    Object.assign(this, { voxel, layout, opacity, radiological, smooth, fading, crosshair });
+    if (this.images.has(base)) this.base = base;
+    for (const [key, look] of looks) if (this.images.has(key) && look.colormap in this.scene.colormaps) this.looks.set(key, look);
+  }
+
+  saved(): Omit<SavedView, "arrangement"> {
+    const { voxel, layout, base, opacity, radiological, smooth, fading, crosshair } = this;
+    const overlays = this.views.map(({ overlay, visible }) => ({ key: overlay, visible }));
+    const field: Field = this.views[0]?.picture.field ?? [0, 0, 0, 1];
+    return { voxel, layout, base, overlays, looks: [...this.looks], opacity, radiological, smooth, fading, crosshair, field };
   }
 
   setLayout(layout: Layout): void {
