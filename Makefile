@@ -49,6 +49,7 @@ lint: $(VENV)/.installed-dev ## check format, style, types and layers
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(BIN)/lint-imports
+	$(PY) tests/page_tools.py check lint
 	$(BIN)/hadolint containers/Dockerfile
 
 format: $(VENV)/.installed-dev ## reformat and fix what can be fixed

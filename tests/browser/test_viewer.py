@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import nibabel as nib
 import numpy as np
+import page_tools
 import pytest
 from numpy.typing import NDArray
 from starlette.requests import Request
@@ -1068,6 +1069,48 @@ _FAINT = """() => {
     return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), one.outerHTML.slice(0, 120)];
   }).filter(([ratio]) => ratio < 4.5);
 }"""
+
+
+_AXE = """async () => {
+  const { violations } = await window.axe.run(document, { resultTypes: ["violations"] });
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes[0].html}: ${nodes[0].failureSummary}`);
+}"""
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The script of axe, which the page's own policy does not let it load."""
+    hook = page_tools.build_hook()
+    try:
+        home = page_tools.page_packages(hook)
+    except hook.PackagesMissingError as error:
+        pytest.skip(str(error))
+    return (home / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+
+
+def test_axe_finds_nothing_serious(page: Any, axe: str) -> None:
+    page.evaluate(axe)
+    go(page, INSIDE)
+    page.get_by_test_id("four-maps").click()
+    page.wait_for_selector("[data-testid=view-3] [data-testid=legend-overlay] output[data-value]")
+    assert page.evaluate(_AXE) == []
+    page.keyboard.press("g")
+    page.get_by_test_id("tab-regions").click()
+    for name in ("Between slices", "By value"):
+        page.locator(f'details:not([open]) summary:text-is("{name}")').click()
+    for _ in range(2):
+        page.get_by_test_id("around").click()
+        page.get_by_test_id("add-region").click()
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("Shift+ArrowLeft")
+    page.get_by_test_id("overlay").select_option("0/status")
+    page.wait_for_selector("[data-testid=comparison]")
+    assert page.evaluate(_AXE) == []
+    page.get_by_test_id("tab-display").click()
+    page.keyboard.press("?")
+    assert page.evaluate(_AXE) == []
 
 
 def test_every_control_has_a_name_and_every_text_contrast(page: Any) -> None:

@@ -66,17 +66,20 @@ function signedDistances(bitmap: Uint8Array, plane: SlicePlane, number: number, 
   const inside = new Uint8Array(plane.width * plane.height);
   plane.each((offset, u, v) => (inside[u + v * plane.width] = bitmap[offset] === number ? 1 : 0));
   const [out, within] = [0, 1].map((wanted) => distances(inside, wanted, plane, sides)) as [Float64Array, Float64Array];
-  return inside.length ? out.map((distance, i) => (inside[i] ? distance : -(within[i] as number))) : out;
+  return out.map((distance, i) => (inside[i] ? distance : -(within[i] as number)));
 }
 
-/** Distance of each pixel to the nearest one of a value, in two passes, one along each axis. */
+/**
+ * Distance of each pixel to the nearest one of a value, in two passes, one along each axis. Beyond
+ * the picture there is no region.
+ */
 function distances(values: Uint8Array, wanted: number, { width, height }: SlicePlane, [wide, high]: [number, number]): Float64Array {
-  // Beyond the picture nothing is known: as far away as can be.
   const most = (width * wide) ** 2 + (height * high) ** 2;
+  const edge = (i: number, n: number, side: number): number => (wanted ? most : (Math.min(i + 1, n - i) * side) ** 2);
   const along = new Float64Array(width * height);
   for (let v = 0; v < height; v++) {
     for (let u = 0; u < width; u++) {
-      let best = most;
+      let best = edge(u, width, wide);
       for (let other = 0; other < width; other++) {
         if (values[other + v * width] === wanted) best = Math.min(best, ((other - u) * wide) ** 2);
       }
@@ -86,7 +89,7 @@ function distances(values: Uint8Array, wanted: number, { width, height }: SliceP
   const found = new Float64Array(width * height);
   for (let u = 0; u < width; u++) {
     for (let v = 0; v < height; v++) {
-      let best = most;
+      let best = edge(v, height, high);
       for (let other = 0; other < height; other++) {
         best = Math.min(best, (along[u + other * width] as number) + ((other - v) * high) ** 2);
       }

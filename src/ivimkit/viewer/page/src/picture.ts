@@ -386,5 +386,5 @@ export class Picture {
 
 /** An array without a position has the identity as its affine: left and right are unknown. */
 function isPlaced({ hdr }: NVImage): boolean {
-  return hdr !== null && hdr.affine.some((row, i) => row.some((value, k) => value !== (i === k ? 1 : 0)));
+  return hdr?.affine.some((row, i) => row.some((value, k) => value !== (i === k ? 1 : 0))) ?? false;
 }
