@@ -61,12 +61,12 @@ def main(scripts: list[str]) -> int:
     try:
         page = page_packages(hook)
     except hook.PackagesMissingError as error:
-        print(f"the sources of the page are not checked: {error}", file=sys.stderr)
+        sys.stderr.write(f"the sources of the page are not checked: {error}\n")
         return 0
     for script in scripts:
         done = hook.npm("run", "--silent", script, cwd=page)
         if done.returncode:
-            print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
+            sys.stderr.write(f"{done.stdout}\n{done.stderr}\n")
             return 1
     return 0
 

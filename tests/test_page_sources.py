@@ -5,8 +5,9 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-import page_tools
 import pytest
+
+import page_tools
 
 
 def test_the_tests_of_the_page_pass() -> None:

@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 
 import nibabel as nib
 import numpy as np
-import page_tools
 import pytest
 from numpy.typing import NDArray
 from starlette.requests import Request
@@ -26,6 +25,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 import ivimkit as ik
+import page_tools
 from ivimkit.errors import InputError, PageMissingError
 from ivimkit.figures.status_panels import grades
 from ivimkit.status import gravest
@@ -460,6 +460,14 @@ def test_the_flip_book_shows_the_volumes_one_after_the_other(page: Any, dwi: ik.
     assert page.get_by_test_id("flip-rate").input_value() == "16"
     page.keyboard.press("F")
     assert page.get_by_test_id("flip-rate").input_value() == "8"
+    # The means of the b-values, instead of the volumes.
+    page.get_by_test_id("flip-what").select_option("means")
+    page.get_by_test_id("base").select_option("scan/11")
+    for key, mean in (("n", 12), ("n", 0), ("N", 12)):
+        page.locator("[data-testid=view-0] canvas[tabindex]").focus()
+        page.keyboard.press(key)
+        page.wait_for_function(f"() => window.ivimkit.viewer.base === 'scan/{mean}'")
+    page.get_by_test_id("flip-what").select_option("volumes")
     # Whoever chooses something else has seen enough.
     page.keyboard.press("v")
     page.keyboard.press("b")
@@ -1069,6 +1077,68 @@ _FAINT = """() => {
     return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), one.outerHTML.slice(0, 120)];
   }).filter(([ratio]) => ratio < 4.5);
 }"""
+
+
+_DROP = """async ([where, name, bytes]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([Uint8Array.from(bytes)], name));
+  const how = { dataTransfer: data, bubbles: true, cancelable: true };
+  const send = (kind, target) => target.dispatchEvent(new DragEvent(kind, how));
+  send("dragenter", document.body);
+  const zone = document.querySelector(`[data-testid="drop-${where}"]`);
+  const seen = zone.checkVisibility();
+  send("drop", zone);
+  return [seen, zone.checkVisibility()];
+}"""
+
+
+def test_a_file_is_dropped_and_curves_and_large_pictures_are_saved(
+    page: Any, varpro: ik.FitResult, dwi: ik.DWI, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    go(page, INSIDE)
+    with page.expect_download() as download:
+        page.get_by_test_id("curve-csv").first.click()
+    assert download.value.suggested_filename == "voxel-9-8-2.csv"
+    rows = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+    assert rows[0] == "kind,name,b (s/mm^2),value"
+    signal = [float(row.split(",")[3]) for row in rows if row.startswith("volume,")]
+    np.testing.assert_allclose(signal, dwi.signal[INSIDE], rtol=1e-12)
+    assert sum(row.startswith("residual,varpro,") for row in rows) == len(dwi.fit_bvals)
+    with page.expect_download() as download:
+        page.get_by_test_id("curve-svg").first.click()
+    drawing = Path(download.value.path()).read_text(encoding="utf-8")
+    assert drawing.startswith("<svg")
+    assert "segmented</text>" in drawing
+    assert "#f2f5f9" not in drawing, "white points on white paper"
+
+    # An image, then a mask, from files on the grid of the scan.
+    values = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
+    for where, name, array in (("image", "t2.nii.gz", values), ("regions", "m.nii", values < 30)):
+        nib.save(nib.Nifti1Image(array.astype(np.float32), AFFINE), tmp_path / name)
+        content = list((tmp_path / name).read_bytes())
+        assert page.evaluate(_DROP, [where, name, content]) == [True, False]
+        if where == "image":
+            page.wait_for_selector('[data-testid=legend-base]:has-text("t2") output[data-value]')
+            value = page.locator("[data-testid=legend-base] output").get_attribute("data-value")
+            assert float(value) == values[INSIDE]
+            assert page.locator('[data-testid=base] optgroup[label="Opened"] option').count() == 1
+    page.wait_for_selector("[data-testid=region-table]", state="attached")
+    assert page.evaluate(
+        "window.ivimkit.page.regionsPanel.regions.bitmap.reduce((a, b) => a + b)"
+    ) == np.count_nonzero(values < 30)
+
+    page.get_by_test_id("tab-display").click()
+    page.get_by_test_id("finely").check()
+    with page.expect_download() as download:
+        page.get_by_test_id("save-png").click()
+    page.get_by_test_id("finely").uncheck()
+    with Image.open(download.value.path()) as picture:
+        width, height = picture.size
+    box = page.locator("[data-testid=view-0] .slices").bounding_box()
+    assert width == pytest.approx(2 * box["width"], abs=4)
+    assert height == pytest.approx(2 * (box["height"] + 86), abs=4)
 
 
 _AXE = """async () => {

@@ -23,6 +23,7 @@ from ivimkit.errors import InputError, IvimkitWarning, OptionError
 from ivimkit.viewer.drawn_regions import Drawing, describe_regions, drawn_mask, region_csv
 from ivimkit.viewer.json_numbers import from_json, to_json
 from ivimkit.viewer.loaded_labels import LoadedLabels
+from ivimkit.viewer.opened_image import opened_image
 from ivimkit.viewer.page_files import INDEX
 from ivimkit.viewer.request_body import read_body
 from ivimkit.viewer.result_difference import difference_doubtful_image, difference_image
@@ -195,6 +196,12 @@ class Routes:
         mask = await run_in_threadpool(placed_mask, self.study, body)
         return _noted(_bytes(mask.image(self.study), _NIFTI), mask.note, mask.names)
 
+    async def opened(self, request: Request) -> Response:
+        """Send an image that was opened in the page back, on the grid of the scan."""
+        body = await read_body(request, _MAX_MASK_BYTES)
+        image, note = await run_in_threadpool(opened_image, self.study, body)
+        return _noted(_bytes(image, _NIFTI), note, {})
+
     async def report(self, request: Request) -> Response:
         """Send the report of a result."""
         number = self.study.result(request.path_params["number"])
@@ -230,6 +237,7 @@ class Routes:
             post("/api/regions.nii.gz", self.drawing),
             get("/api/labels", self.given_labels),
             post("/api/labels", self.labels),
+            post("/api/image", self.opened),
             get("/volumes/labels.nii", self.label_volume),
             get("/volumes/scan/{number}.nii", self.scan_volume),
             get("/volumes/single/{number}.nii", self.single_volume),

@@ -17,7 +17,7 @@ from ivimkit.io.placing import Grid, Placement
 from ivimkit.viewer.study import Study
 from ivimkit.viewer.study_images import smallest
 
-__all__ = ["PlacedMask", "placed_mask"]
+__all__ = ["PlacedMask", "placed_mask", "placing_note"]
 
 _GZIP = b"\x1f\x8b"
 
@@ -77,23 +77,33 @@ def placed_mask(study: Study, image: bytes) -> PlacedMask:
             raise OptionError(str(error).replace(str(path), "the mask")) from None
     own = (*array.shape, 1, 1, 1)[:3]
     placed = Placement.of("the mask", own, geometry, Grid(study.grid, study.geometry))
-    return PlacedMask(labels.array, _note(placed, own), names)
+    return PlacedMask(labels.array, placing_note(placed, own, "mask", "nearest neighbour"), names)
 
 
-def _note(placed: Placement, own: tuple[int, ...]) -> str:
-    """Describe what was done to a mask; empty if nothing was."""
+def placing_note(placed: Placement, own: tuple[int, ...], what: str, how: str) -> str:
+    """Describe what was done to a mask or an image; empty if nothing was.
+
+    Parameters
+    ----------
+    placed : Placement
+        Where it is.
+    own : tuple of int
+        Its shape.
+    what : str
+        What it is called.
+    how : str
+        How its values were found between voxels.
+    """
     grid = placed.grid.volume
     shapes = f"{' x '.join(map(str, own))} voxels against {' x '.join(map(str, grid))}"
     match placed.how:
         case "resampled":
-            return (
-                f"The mask has another grid ({shapes}): resampled to the scan, nearest neighbour."
-            )
+            return f"The {what} has another grid ({shapes}): resampled to the scan, {how}."
         case "reordered":
-            return f"The mask is stored in another order or size ({shapes}): placed by position."
+            return f"The {what} is stored in another order or size ({shapes}): placed by position."
         case "other form":
-            return "The mask matches the other form of the scan's header: used voxel by voxel."
+            return f"The {what} matches the other form of the scan's header: used voxel by voxel."
         case "by voxel":
-            return "The mask or the scan does not say where it is: used voxel by voxel."
+            return f"The {what} or the scan does not say where it is: used voxel by voxel."
         case _:
             return ""

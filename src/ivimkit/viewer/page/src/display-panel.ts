@@ -15,14 +15,19 @@ export class DisplayPanel {
 
   constructor(
     private readonly viewer: Viewer,
-    settings: PointerSettings,
-    more: { named: (on: boolean) => void; saveSession: () => void; loadSession: (file: File) => void },
+    settings: PointerSettings & { finely: boolean },
+    more: { named: (on: boolean) => void; saveSession: () => void; loadSession: (file: File) => void; openImages: (files: File[]) => void },
   ) {
     const file = element("input", { type: "file", accept: ".json", class: "unseen", tabindex: -1, "aria-label": "Session file", "data-testid": "session-file" });
     file.addEventListener("change", () => {
       const [chosen] = file.files ?? [];
       if (chosen) more.loadSession(chosen);
       file.value = "";
+    });
+    const image = element("input", { type: "file", accept: ".nii,.gz,.nii.gz", multiple: true, class: "unseen", tabindex: -1, "aria-label": "Image files", "data-testid": "image-files" });
+    image.addEventListener("change", () => {
+      more.openImages([...(image.files ?? [])]);
+      image.value = "";
     });
     this.crosshair = tick("crosshair", viewer.crosshair, (on) => viewer.setCrosshair(on), "crosshair");
     this.windowing = tick("left button sets the range of colours", settings.windowing, (on) => (settings.windowing = on), "windowing");
@@ -40,7 +45,11 @@ export class DisplayPanel {
         tick("crosshair follows the mouse", settings.follow, (on) => (settings.follow = on), "follow"),
         this.windowing,
         this.crosshair,
-        tick("names beside outlines", true, more.named, "names")), // prettier-ignore
+        tick("names beside outlines", true, more.named, "names"),
+        tick("save PNG with twice the pixels", false, (on) => (settings.finely = on), "finely")), // prettier-ignore
+      element("h2", {}, "Other images"),
+      element("p", { class: "note" }, "Open NIfTI files, or drop them or a folder of them on the page, to see them with the maps. They are resampled to the scan."),
+      element("div", { class: "buttons" }, button("Open images", () => image.click(), { "data-testid": "open-images" }), image),
       element("h2", {}, "Session"),
       element("p", { class: "note" }, "Regions and view come back when the page is loaded again. A file keeps them for another day."),
       element("div", { class: "buttons" },

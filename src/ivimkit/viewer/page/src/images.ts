@@ -73,3 +73,27 @@ export function windowed([low, high]: Range, right: number, up: number): Range {
 
 const PIXELS_PER_WIDTH = 300;
 const PIXELS_PER_DOUBLING = 150;
+
+/** An image that was opened in the page. */
+export function openedImage(name: string, group: string, limits: Range): ImageInfo {
+  const key = `opened/${group}/${name}`;
+  return { key, label: name, factor: 1, unit: "", limits, colormap: "gray", url: key, single: null, result: null, map: null, grades: null, group };
+}
+
+export function isOpened({ url }: ImageInfo): boolean {
+  return url.startsWith("opened/");
+}
+
+const SAMPLE = 50_000;
+const OUTLIERS = 0.005;
+
+/** A range that holds nearly all values. */
+export function rangeOf(values: ArrayLike<number>): Range {
+  const step = Math.max(1, Math.floor(values.length / SAMPLE));
+  const known: number[] = [];
+  for (let i = 0; i < values.length; i += step) if (Number.isFinite(values[i])) known.push(values[i] as number);
+  known.sort((a, b) => a - b);
+  const at = (share: number): number => known[Math.round(share * (known.length - 1))] ?? 0;
+  const [low, high] = [Math.min(0, at(OUTLIERS)), at(1 - OUTLIERS)];
+  return high > low ? [low, high] : [low, low + 1];
+}

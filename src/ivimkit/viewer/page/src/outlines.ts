@@ -71,7 +71,9 @@ export function drawOutlines(canvas: CanvasRenderingContext2D, tile: Tile, size:
     canvas.lineWidth = width;
     canvas.stroke(edge);
   }
-  for (const [number, { right, top }] of paths) writeName(canvas, layer.name(number), layer.colour(number), right, top, width);
+  // In a strip of a few slices names would hide what they name.
+  const strip = Math.min(tile.box[2], tile.box[3]) < 60 * width;
+  for (const [number, { right, top }] of strip ? [] : paths) writeName(canvas, layer.name(number), layer.colour(number), right, top, width);
   canvas.restore();
 }
 

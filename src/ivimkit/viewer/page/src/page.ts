@@ -6,9 +6,10 @@ import { button, choices, element, field } from "./dom";
 import { FlipBook } from "./flip-book";
 import { returnFocus } from "./focus";
 import { helpDialog } from "./help-dialog";
-import { imageSelect } from "./image-select";
+import { fillImageSelect, imageSelect } from "./image-select";
 import { type Actions, keys, listenToKeys } from "./keyboard";
 import { fail, messages, say } from "./messages";
+import { OpenFiles } from "./open-files";
 import type { Layout } from "./picture";
 import { type PointerSettings, listenToPointers } from "./pointer";
 import { RegionsPanel } from "./regions-panel";
@@ -43,7 +44,8 @@ export class Page {
   private readonly displayPanel: DisplayPanel;
   private readonly keeper: SessionKeeper;
   private readonly flipBook: FlipBook;
-  private readonly settings: PointerSettings = { follow: false, windowing: false };
+  private readonly opener: OpenFiles;
+  private readonly settings: PointerSettings & { finely: boolean } = { follow: false, windowing: false, finely: false };
   private readonly layouts: { root: HTMLElement; show: (layout: Layout) => void };
   private readonly bases: HTMLSelectElement;
   private readonly help: { root: HTMLDialogElement; open: () => void };
@@ -64,7 +66,9 @@ export class Page {
       named: (on) => this.regionsPanel.setNamed(on),
       saveSession: () => download(this.keeper.file(), "session.json"),
       loadSession: (file) => void this.loadSession(file),
+      openImages: (files) => void this.opener.images(files),
     });
+    this.opener = new OpenFiles(viewer, { regions: (file) => this.regionsPanel.files.load(file), session: (file) => this.loadSession(file), say, fail });
     const all = keys(this.actions());
     this.help = helpDialog(all);
     this.layouts = choices("Layout", LAYOUTS, viewer.layout, (layout) => viewer.setLayout(layout));
@@ -86,6 +90,7 @@ export class Page {
     returnFocus(() => this.frames[0]?.picture.canvas);
     viewer.on(["images", "looks", "voxel", "values"], () => this.showLegends());
     viewer.on(["images"], () => this.showChoices());
+    viewer.on(["list"], () => this.refill());
     viewer.on(["layout"], () => this.layouts.show(viewer.layout));
   }
 
@@ -213,6 +218,12 @@ export class Page {
     if (frame.view) this.viewer.remove(frame.view);
   }
 
+  private refill(): void {
+    fillImageSelect(this.bases, this.viewer.scene, this.viewer.images, "base");
+    for (const frame of this.frames) frame.refill();
+    this.showChoices();
+  }
+
   private showChoices(): void {
     this.bases.value = this.viewer.base;
     for (const frame of this.frames) frame.showChoice();
@@ -257,7 +268,7 @@ export class Page {
 
   private async save(): Promise<void> {
     try {
-      download(await snapshot(this.viewer), "ivimkit.png");
+      download(await snapshot(this.viewer, this.settings.finely ? 2 : 1), "ivimkit.png");
     } catch (error) {
       fail(error);
     }

@@ -207,6 +207,25 @@ export class Picture {
     return [this.canvas, this.above];
   }
 
+  /** Both canvases in one, drawn with more pixels. */
+  enlarged(times: number): HTMLCanvasElement {
+    const { niivue } = this;
+    const copy = document.createElement("canvas");
+    try {
+      niivue.opts.forceDevicePixelRatio = times * (devicePixelRatio || 1);
+      niivue.resizeListener();
+      const layers = this.drawings();
+      [copy.width, copy.height] = [this.canvas.width, this.canvas.height];
+      // In the same turn of the event loop: later the browser has discarded the pixels.
+      for (const layer of layers) copy.getContext("2d")?.drawImage(layer, 0, 0);
+    } finally {
+      niivue.opts.forceDevicePixelRatio = 0;
+      niivue.resizeListener();
+      this.draw();
+    }
+    return copy;
+  }
+
   /** The voxel at a position on the page, if any. */
   hit(clientX: number, clientY: number, only?: Axis): Hit | null {
     const { grid, niivue } = this;

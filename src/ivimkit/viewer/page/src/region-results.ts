@@ -1,8 +1,10 @@
 /** Region results: comparison, mean signals and statistics of the regions. */
 
+import { curveButtons } from "./curve-files";
 import { element, tick } from "./dom";
 import { type FitOptions, type Shown, estimatesTable, fitsContent, pointsOf, showPlot } from "./fits";
 import { NONE, probability, rounded, short, thousands, withError } from "./numbers";
+import type { PlotContent } from "./plot";
 import { settingStyle } from "./region-colours";
 import type { MapInfo, RegionAnswer, RegionMap, RegionsAnswer } from "./scene";
 
@@ -16,6 +18,7 @@ export class RegionResults {
   private readonly options: FitOptions = { logarithmic: false, components: false, repeats: false, marks: [] };
   private answer: RegionsAnswer | null = null;
   private maps: MapInfo[] = [];
+  private content: PlotContent | null = null;
 
   constructor(private readonly colour: (number: number) => string) {}
 
@@ -37,6 +40,7 @@ export class RegionResults {
         element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Statistics", "data-testid": "region-table" }, this.statistics(main, answer.regions), this.diagnostics(others, answer.regions)),
         element("h2", {}, "Mean signal"),
         this.plot,
+        curveButtons(this.plot, () => this.content, () => "regions"), // prettier-ignore
         tick("logarithmic signal axis", this.options.logarithmic, (on) => {
           this.options.logarithmic = on;
           this.drawMeans();
@@ -63,6 +67,7 @@ export class RegionResults {
     content.curves = content.curves.map((curve) => ({ ...curve, name: `fit of ${curve.name}` }));
     const without = all.filter(({ why_no_fit }) => why_no_fit);
     content.empty = without.length ? "No mean signal was fitted." : "The scan is not available, so there is no signal.";
+    this.content = content;
     showPlot(this.plot, content, shown);
     const rows = element("div", { class: "scroll" }, estimatesTable(shown, "Fits of the mean signals"));
     const note = (name: string, colour: string, sentence: string): HTMLElement =>

@@ -11,12 +11,14 @@ const CAPTION = 30;
 const LEGEND = 56;
 const TEXT = "#e8ecf2";
 
-export async function snapshot(viewer: Viewer): Promise<Blob> {
-  const scale = devicePixelRatio || 1;
+/** With `times` as many pixels as on the screen, along each side. */
+export async function snapshot(viewer: Viewer, times: number): Promise<Blob> {
+  const scale = times * (devicePixelRatio || 1);
   const columns = Math.min(2, viewer.views.length);
   const rows = Math.ceil(viewer.views.length / columns);
-  const wide = Math.max(...viewer.views.map(({ picture }) => picture.canvas.width));
-  const high = Math.max(...viewer.views.map(({ picture }) => picture.canvas.height));
+  const pictures = viewer.views.map(({ picture }) => picture.enlarged(times));
+  const wide = Math.max(...pictures.map(({ width }) => width));
+  const high = Math.max(...pictures.map(({ height }) => height));
   const step = high + (CAPTION + LEGEND) * scale;
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [columns * wide, rows * step];
@@ -27,8 +29,7 @@ export async function snapshot(viewer: Viewer): Promise<Blob> {
   viewer.views.forEach((view, k) => {
     context.save();
     context.translate((k % columns) * wide, Math.floor(k / columns) * step);
-    // Drawn in the same turn of the event loop: later the browser has discarded the pixels.
-    for (const layer of view.picture.drawings()) context.drawImage(layer, 0, CAPTION * scale);
+    context.drawImage(pictures[k] as HTMLCanvasElement, 0, CAPTION * scale);
     context.scale(scale, scale);
     write(context, viewer, view, wide / scale, CAPTION + high / scale);
     context.restore();

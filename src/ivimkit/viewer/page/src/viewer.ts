@@ -3,13 +3,13 @@
 import { blockCounts, isThinned } from "./blocks";
 import { gradesLut, withFaded, withTransparentZero } from "./colours";
 import type { Field, Layout, Picture } from "./picture";
-import { type ImageInfo, type Look, imagesOf, windowed } from "./images";
+import { type ImageInfo, type Look, imagesOf, isOpened, windowed } from "./images";
 import type { Lut, ResultInfo, Scene, Triple } from "./scene";
 import type { SavedView } from "./session";
 import { ExactValues } from "./exact";
 import { HEADER, type Values, type Volume, Volumes, gradedBytes, scaled, scaledAndFaded } from "./volume";
 
-export type Topic = "voxel" | "images" | "layout" | "looks" | "values" | "field";
+export type Topic = "voxel" | "images" | "layout" | "looks" | "values" | "field" | "list";
 
 export interface View {
   picture: Picture;
@@ -279,7 +279,7 @@ export class Viewer {
   /** The shown value of an image at the crosshair, if it has been fetched. */
   valueOf(key: string): number | undefined {
     const grid = this.views[0]?.picture.grid;
-    const value = this.exact ? this.exact.value(key) : grid ? this.values.get(key)?.values[grid.offset(this.voxel)] : undefined;
+    const value = this.exact && !isOpened(this.image(key)) ? this.exact.value(key) : grid ? this.values.get(key)?.values[grid.offset(this.voxel)] : undefined;
     return value === undefined ? undefined : value * this.image(key).factor;
   }
 
@@ -289,6 +289,13 @@ export class Viewer {
     const grid = this.views[0]?.picture.grid;
     const where = this.doubtful.get(key);
     return Boolean(grid && where?.[grid.offset(this.voxel)]);
+  }
+
+  /** Add an image that was opened in the page, on the grid of the scan. */
+  open(image: ImageInfo, volume: Volume): void {
+    this.images.set(image.key, image);
+    this.volumes.put(image.url, volume);
+    this.tell("list");
   }
 
   async volume(key: string): Promise<Volume> {
@@ -351,7 +358,7 @@ export class Viewer {
 
   private tell(topic: Topic): void {
     if (topic === "images") this.forget();
-    if (topic === "images" || topic === "voxel") this.exact?.ask(this.voxel, [this.base, ...this.views.map((view) => view.overlay)].flatMap((key) => (key ? [this.image(key)] : [])));
+    if (topic === "images" || topic === "voxel") this.exact?.ask(this.voxel, [this.base, ...this.views.map((view) => view.overlay)].flatMap((key) => (key && !isOpened(this.image(key)) ? [this.image(key)] : [])));
     for (const [about, listener] of this.listeners) if (about === topic) listener();
   }
 }
