@@ -615,6 +615,11 @@ def test_a_refit_shows_what_the_threshold_does(page: Any, dwi: ik.DWI) -> None:
     assert estimate(page, "D", "refit") == expected.maps["D"][0]
     page.get_by_test_id("refit-remove").click()
     assert page.locator('[data-fit="refit"]').count() == 0
+    # A prior that is learned from a whole scan is not there for one voxel.
+    page.get_by_test_id("refit-method").select_option("bayes")
+    prior = page.get_by_test_id("option-prior")
+    assert prior.evaluate("(one) => one.selectedOptions[0].text") == "flat"
+    page.get_by_test_id("refit-remove").click()
 
 
 def test_bounds_and_fixed_values_are_those_of_the_form(page: Any, dwi: ik.DWI) -> None:

@@ -70,7 +70,8 @@ _FINDS = (lambda n: n // 2, lambda n: 0, lambda n: n - 1)
 
 
 def _inside(status: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
-    return (status & int(FitStatus.OUTSIDE_MASK)) == 0
+    inside: NDArray[np.bool_] = (status & int(FitStatus.OUTSIDE_MASK)) == 0
+    return inside
 
 
 def _voxel(indices: Iterable[int]) -> Voxel:

@@ -47,12 +47,20 @@ export class Regions {
   private last: Triple | null = null;
   private stroke: Uint8Array | null = null;
 
+  private readonly changed: () => void;
+  /** The drawing as text, until it changes: a crosshair that moves does not change it. */
+  private encoded: string | null | undefined;
+
   constructor(
-    private readonly changed: () => void,
+    changed: () => void,
     private readonly drawn: () => void,
     /** Colours that others have. */
     private readonly taken: string[] = [],
   ) {
+    this.changed = () => {
+      this.encoded = undefined;
+      changed();
+    };
     this.list = [this.made(1)];
   }
 
@@ -137,7 +145,8 @@ export class Regions {
   }
 
   saved(): SavedRegions {
-    return { list: this.list, active: this.active, runs: this.bitmap && !this.empty ? encodeRuns(this.bitmap) : null, loaded: this.loaded?.base64 ?? null };
+    if (this.encoded === undefined) this.encoded = this.bitmap && !this.empty ? encodeRuns(this.bitmap) : null;
+    return { list: this.list, active: this.active, runs: this.encoded, loaded: this.loaded?.base64 ?? null };
   }
 
   /** Take a drawing of a session. Returns whether it is one of this grid. */
