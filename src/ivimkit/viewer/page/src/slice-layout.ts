@@ -27,7 +27,8 @@ const GAP = 12;
 export function planes({ width, height, extent: [x, y, z] }: Sheet): Plane[] {
   const plane = (axis: Plane["axis"], left: number, top: number, wide: number, high: number): Plane => ({
     axis,
-    position: [left / width, top / height, wide / width, high / height],
+    // While the page is laid out, a picture may be smaller than the gap.
+    position: [left / width, top / height, Math.max(1, wide) / width, Math.max(1, high) / height],
   });
   if (width > height) {
     const own = Math.min(width * MOST_AXIAL, Math.max(width * LEAST_AXIAL, (height * x) / y));

@@ -46,6 +46,14 @@ test("planes fill the picture, and none is outside", () => {
   }
 });
 
+test("no plane has a negative size, however small the picture is", () => {
+  for (const [width, height] of [[8, 5], [5, 8], [1, 1]] as const) {
+    for (const { position } of planes({ width, height, extent: [300, 200, 60] })) {
+      expect(Math.min(position[2], position[3])).toBeGreaterThan(0);
+    }
+  }
+});
+
 test("a mosaic has all slices, or as many as can be seen, evenly spaced", () => {
   const sheet = { width: 860, height: 614, extent: [300, 300, 60] as [number, number, number] };
   expect(mosaic(sheet, 5).slices).toEqual([0, 1, 2, 3, 4]);
