@@ -52,6 +52,7 @@ lint: $(VENV)/.installed-dev ## check format, style, types and layers
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(BIN)/lint-imports
+	$(PY) tests/page_tools.py check lint
 	$(BIN)/hadolint containers/Dockerfile
 	$(SCHEMA) github-workflows .github/workflows/*.yml
 	$(SCHEMA) github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml

@@ -119,7 +119,7 @@ def build_page(page: Path, target: Path) -> None:
         for path in sources(page):
             (copy / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(page / path, copy / path)
-        _fetch_packages(copy)
+        fetch_packages(copy, "--omit=dev")
         done = npm("run", "build", "--", "--outDir", str(built), "--logLevel", "warn", cwd=copy)
         if done.returncode:
             raise RuntimeError(f"vite could not build {page}:\n{done.stdout}\n{done.stderr}")
@@ -127,9 +127,9 @@ def build_page(page: Path, target: Path) -> None:
         shutil.move(built, target)
 
 
-def _fetch_packages(folder: Path) -> None:
+def fetch_packages(folder: Path, *which: str) -> None:
     """Install what package-lock.json lists, without running anything of it."""
-    options = ("--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", *PATIENCE)
+    options = ("--ignore-scripts", *which, "--no-audit", "--no-fund", *PATIENCE)
     try:
         done = npm("ci", *options, cwd=folder)
     except (OSError, subprocess.SubprocessError) as error:

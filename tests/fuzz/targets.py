@@ -37,7 +37,7 @@ from ivimkit.report.rerun_command import rerun
 from ivimkit.viewer.drawn_regions import Drawing, describe_regions, region_csv
 from ivimkit.viewer.json_numbers import from_json, to_json
 from ivimkit.viewer.study import Study
-from ivimkit.viewer.user_mask import aligned_mask
+from ivimkit.viewer.user_mask import placed_mask
 from ivimkit.viewer.voxel_refit import refit_voxel
 
 __all__ = ["TARGETS", "Target"]
@@ -545,7 +545,7 @@ def _drawing(random: Random, folder: Path) -> Attempt:
         elif kind == 1:
             region_csv(study, drawing).encode()
         else:
-            aligned_mask(study, body)
+            placed_mask(study, body)
 
     return read
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ivimkit import io, quality
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.fitting.result import FitResult
+from ivimkit.io.names_of_labels import with_names
 from ivimkit.scan.labels import Labels
 from ivimkit.viewer.loaded_labels import MAX_LABEL, zipped
 from ivimkit.viewer.study import Study
@@ -91,7 +92,11 @@ def describe_regions(study: Study, drawing: Drawing) -> dict[str, Any]:
             "volume_ml": float(counts["volume_ml"]),
             "diameter_mm": float(counts["diameter_mm"]),
             "maps": [
-                {"map": row, **{key: rows.loc[row, key] for key in _STATISTICS}}
+                {
+                    "map": row,
+                    **{key: rows.loc[row, key] for key in _STATISTICS},
+                    **_range(result, labels, number, row),
+                }
                 for row in rows.index
             ],
             **_mean_fit(result, labels, number),
@@ -170,14 +175,15 @@ def _numbers(image: bytes, expected: tuple[int, ...], most: int) -> NDArray[np.u
 
 
 def drawn_mask(study: Study, drawing: Drawing) -> bytes:
-    """Return a drawing as a ``.nii.gz`` file on the grid of the scan.
+    """Return a drawing as a ``.nii.gz`` file on the grid of the scan, with names in its header.
 
     Raises
     ------
     InputError
         If the image is not valid, or has another grid.
     """
-    return zipped(io.image_bytes(numbers_of(study, drawing), study.geometry))
+    image = io.image_bytes(numbers_of(study, drawing), study.geometry)
+    return zipped(with_names(image, _names(drawing.names)))
 
 
 def _names(text: str) -> dict[int, str]:
@@ -194,6 +200,15 @@ def _names(text: str) -> dict[int, str]:
             )
         named[int(number)] = name.strip()
     return named
+
+
+def _range(result: FitResult, labels: Labels, number: int, name: str) -> dict[str, float]:
+    """Return the smallest and the largest value of a map in a region; NaN if it has none."""
+    values = result.maps[name][labels.array == number]
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return {"min": np.nan, "max": np.nan}
+    return {"min": float(known.min()), "max": float(known.max())}
 
 
 def _mean_fit(result: FitResult, labels: Labels, number: int) -> dict[str, Any]:

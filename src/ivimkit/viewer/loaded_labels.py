@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ MAX_LABEL = 255
 
 # Labels are long runs of one number: more effort saves little.
 _LEVEL = 1
+_NO_NAMES: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,14 @@ class LoadedLabels:
         The regions. In the first image, some may be hidden by others.
     note : str
         How they were placed; empty if they are on the grid of the scan.
+    names : mapping of int to str
+        Names of the regions that a mask has in its header, if any.
     """
 
     image: bytes = field(repr=False)
     numbers: tuple[int, ...]
     note: str = ""
+    names: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
     def given(cls, study: Study) -> LoadedLabels:
@@ -57,17 +63,24 @@ class LoadedLabels:
     @classmethod
     def of_mask(cls, study: Study, mask: bytes) -> LoadedLabels:
         """Return those of a mask, see `ivimkit.viewer.user_mask.placed_mask`."""
-        labels, note = placed_mask(study, mask)
-        return cls._of(study, labels, note)
+        placed = placed_mask(study, mask)
+        return cls._of(study, placed.labels, placed.note, placed.names)
 
     @classmethod
-    def _of(cls, study: Study, labels: NDArray[np.integer[Any]], note: str = "") -> LoadedLabels:
+    def _of(
+        cls,
+        study: Study,
+        labels: NDArray[np.integer[Any]],
+        note: str = "",
+        names: Mapping[int, str] = _NO_NAMES,
+    ) -> LoadedLabels:
         whole, geometry = smallest(labels), study.geometry
         shown = io.image_bytes(shown_labels(study, whole), study.shown.geometry(geometry))
         numbers = tuple(numbers_in(whole))
         # They go into a header: of those that cannot be drawn, one is enough to say so.
         strange = tuple(n for n in numbers if not 0 < n <= MAX_LABEL)[:1]
-        return cls(shown + zipped(io.image_bytes(whole, geometry)), strange or numbers, note)
+        image = shown + zipped(io.image_bytes(whole, geometry))
+        return cls(image, strange or numbers, note, names)
 
 
 def zipped(image: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,8 +23,10 @@ from ivimkit.errors import InputError, IvimkitWarning, OptionError
 from ivimkit.viewer.drawn_regions import Drawing, describe_regions, drawn_mask, region_csv
 from ivimkit.viewer.json_numbers import from_json, to_json
 from ivimkit.viewer.loaded_labels import LoadedLabels
+from ivimkit.viewer.opened_image import opened_image
 from ivimkit.viewer.page_files import INDEX
 from ivimkit.viewer.request_body import read_body
+from ivimkit.viewer.result_difference import difference_doubtful_image, difference_image
 from ivimkit.viewer.scene import describe_scene
 from ivimkit.viewer.security import REPORT_POLICY
 from ivimkit.viewer.study import Study
@@ -37,7 +40,7 @@ from ivimkit.viewer.study_images import (
     volume_image,
 )
 from ivimkit.viewer.study_report import StudyReports
-from ivimkit.viewer.user_mask import aligned_mask
+from ivimkit.viewer.user_mask import placed_mask
 from ivimkit.viewer.voxel_answer import describe_voxel
 from ivimkit.viewer.voxel_refit import refit_voxel
 
@@ -130,6 +133,14 @@ class Routes:
         """Send the mask of unreliable voxels of a map."""
         return await self._image(doubtful_image, request, "number", "name")
 
+    async def difference_volume(self, request: Request) -> Response:
+        """Send the difference of a map between two results."""
+        return await self._image(difference_image, request, "number", "name")
+
+    async def difference_doubtful(self, request: Request) -> Response:
+        """Send the mask of unreliable voxels of a difference."""
+        return await self._image(difference_doubtful_image, request, "number", "name")
+
     async def label_volume(self, request: Request) -> Response:
         """Send the regions."""
         return self._nifti(await run_in_threadpool(label_image, self.study))
@@ -169,7 +180,7 @@ class Routes:
         return response
 
     async def drawing(self, request: Request) -> Response:
-        """Send a drawing on a large scan back, on the whole grid."""
+        """Send a drawing back as a file, on the whole grid of the scan."""
         drawing = await self._drawing(request)
         return _bytes(await run_in_threadpool(drawn_mask, self.study, drawing), _NIFTI)
 
@@ -182,8 +193,14 @@ class Routes:
         body = await read_body(request, _MAX_MASK_BYTES)
         if not self.study.shown.is_whole:
             return _loaded(await run_in_threadpool(LoadedLabels.of_mask, self.study, body))
-        image, note = await run_in_threadpool(aligned_mask, self.study, body)
-        return _noted(_bytes(image, _NIFTI), note)
+        mask = await run_in_threadpool(placed_mask, self.study, body)
+        return _noted(_bytes(mask.image(self.study), _NIFTI), mask.note, mask.names)
+
+    async def opened(self, request: Request) -> Response:
+        """Send an image that was opened in the page back, on the grid of the scan."""
+        body = await read_body(request, _MAX_MASK_BYTES)
+        image, note = await run_in_threadpool(opened_image, self.study, body)
+        return _noted(_bytes(image, _NIFTI), note, {})
 
     async def report(self, request: Request) -> Response:
         """Send the report of a result."""
@@ -220,10 +237,13 @@ class Routes:
             post("/api/regions.nii.gz", self.drawing),
             get("/api/labels", self.given_labels),
             post("/api/labels", self.labels),
+            post("/api/image", self.opened),
             get("/volumes/labels.nii", self.label_volume),
             get("/volumes/scan/{number}.nii", self.scan_volume),
             get("/volumes/single/{number}.nii", self.single_volume),
             get("/volumes/acquired/{number}.nii", self.acquired_volume),
+            get("/volumes/difference/{number}/{name}.nii", self.difference_volume),
+            get("/volumes/difference/{number}/doubtful/{name}.nii", self.difference_doubtful),
             get("/volumes/{number}/grades.nii", self.grade_volume),
             get("/volumes/{number}/doubtful/{name}.nii", self.doubtful_volume),
             get("/volumes/{number}/{name}.nii", self.map_volume),
@@ -278,15 +298,17 @@ def _bytes(content: bytes, kind: str, code: int = 200) -> Response:
     return Response(content, code, media_type=kind)
 
 
-def _noted(response: Response, note: str) -> Response:
+def _noted(response: Response, note: str, names: Mapping[int, str]) -> Response:
+    # Headers are latin-1.
     if note:
-        # Headers are latin-1.
         response.headers["X-Note"] = note.encode("ascii", "replace").decode()
+    if names:
+        response.headers["X-Names"] = json.dumps({str(key): name for key, name in names.items()})
     return response
 
 
 def _loaded(labels: LoadedLabels) -> Response:
-    response = _noted(_bytes(labels.image, _NIFTI), labels.note)
+    response = _noted(_bytes(labels.image, _NIFTI), labels.note, labels.names)
     response.headers["X-Numbers"] = ",".join(map(str, labels.numbers))
     return response
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -18,7 +19,9 @@ from ivimkit.scan.dwi import DWI
 from ivimkit.status import explain
 from ivimkit.viewer.method_options import describe_options
 from ivimkit.viewer.result_counts import ResultCounts
+from ivimkit.viewer.result_difference import describe_differences
 from ivimkit.viewer.study import Study
+from ivimkit.viewer.tissue import Tissue
 from ivimkit.viewer.voxel_box import scan_inside
 
 __all__ = ["describe_scene"]
@@ -64,6 +67,8 @@ def describe_scene(study: Study) -> dict[str, Any]:
         "why_not_acquired": study.why_not_acquired,
         "steps": list(first.provenance.history.names),
         "results": [_result(study, number) for number in range(len(study.results))],
+        "differences": describe_differences(study),
+        "tissue": dataclasses.asdict(Tissue.of(study)),
         "labels": None if labels is None else {"url": "volumes/labels.nii", "names": labels.names},
         "methods": [describe_options(name) for name in methods.names()],
         "models": [_model(name) for name in models.names()],

@@ -28,6 +28,8 @@ Voxel = Sequence[int]
 
 __all__ = [
     "acquired_image",
+    "as_image",
+    "by_parts",
     "doubtful_image",
     "given_labels",
     "grade_image",
@@ -63,7 +65,7 @@ def scan_image(study: Study, number: str, at: Voxel | None = None) -> bytes:
     """
     dwi = study.scan(0)
     position = _position(number, dwi.acquisition.n_shells, "image")
-    return _bytes(study, _shell_image(study, dwi, position, at), at)
+    return as_image(study, _shell_image(study, dwi, position, at), at)
 
 
 def _shell_image(study: Study, dwi: DWI, position: int, at: Voxel | None) -> NDArray[Any]:
@@ -71,10 +73,10 @@ def _shell_image(study: Study, dwi: DWI, position: int, at: Voxel | None) -> NDA
         return scan_inside(dwi, study.box(at)).shell_image(position)
     if study.shown.is_whole:
         return dwi.shell_image(position)
-    return _by_parts(study, np.float32, lambda box: scan_inside(dwi, box).shell_image(position))
+    return by_parts(study, np.float32, lambda box: scan_inside(dwi, box).shell_image(position))
 
 
-def _by_parts(
+def by_parts(
     study: Study, dtype: type[np.generic], image: Callable[[Box], NDArray[Any]]
 ) -> NDArray[Any]:
     """Return an image of the voxels that are shown, of which some slices are made at a time."""
@@ -136,10 +138,11 @@ def acquired_image(study: Study, number: str, at: Voxel | None = None) -> bytes:
 def _volume(study: Study, dwi: DWI, number: str, at: Voxel | None) -> bytes:
     position = _position(number, dwi.acquisition.n_volumes, "volume")
     part: tuple[Any, ...] = (*study.box(at), int(dwi.volumes[position]))
-    return _bytes(study, np.asarray(dwi.stored[part], dtype=np.float32), at)
+    return as_image(study, np.asarray(dwi.stored[part], dtype=np.float32), at)
 
 
-def _bytes(study: Study, image: NDArray[Any], at: Voxel | None = None) -> bytes:
+def as_image(study: Study, image: NDArray[Any], at: Voxel | None = None) -> bytes:
+    """Return an array as the bytes of an image: of what is shown, or of one voxel."""
     whole = study.geometry
     where = study.shown.geometry(whole) if at is None else moved(whole, study.box(at))
     return io.image_bytes(image, where)
@@ -182,7 +185,7 @@ def map_image(study: Study, number: str, name: str, at: Voxel | None = None) -> 
     if at is not None:
         result = inside_box(dataclasses.replace(result, dwi=None), study.box(at))
     array: NDArray[Any] = result.status if name == "status" else result.maps[name]
-    return _bytes(study, array if at is not None else array[study.box()], at)
+    return as_image(study, array if at is not None else array[study.box()], at)
 
 
 def grade_image(study: Study, number: str, at: Voxel | None = None) -> bytes:
@@ -237,14 +240,14 @@ def _made(
 ) -> bytes:
     """Return an image of small numbers of the voxels in the mask, and 0 elsewhere."""
     if at is None and study.shown.is_whole:
-        return _bytes(study, image(result))
+        return as_image(study, image(result))
 
     def inside(box: Box) -> NDArray[Any]:
         fitted = FittedVoxels.of(result, box)
         return fitted.image(image(fitted.result))
 
-    made = inside(study.box(at)) if at is not None else _by_parts(study, np.uint8, inside)
-    return _bytes(study, made, at)
+    made = inside(study.box(at)) if at is not None else by_parts(study, np.uint8, inside)
+    return as_image(study, made, at)
 
 
 def label_image(study: Study) -> bytes:
@@ -255,7 +258,7 @@ def label_image(study: Study) -> bytes:
     OptionError
         If there are none.
     """
-    return _bytes(study, shown_labels(study, smallest(given_labels(study).array)))
+    return as_image(study, shown_labels(study, smallest(given_labels(study).array)))
 
 
 def given_labels(study: Study) -> Labels:

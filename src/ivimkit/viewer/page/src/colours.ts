@@ -4,28 +4,10 @@ import { cmapper } from "@niivue/niivue";
 import type { Grade, Lut } from "./scene";
 import { FIRST_FADED, GRADE_STEP, LAST_TRUSTED } from "./volume";
 
-/** Okabe and Ito's colour-blind-safe colours, on black. */
-const REGIONS = ["#e69f00", "#56b4e9", "#00b386", "#e08fc0", "#f0e442", "#ff7f50", "#9db4ff", "#b9e08a"];
-
 export const FIT_COLOURS = ["#6cb6ff", "#ffa94d", "#c792ea", "#63e6be"];
 export const REFIT_COLOUR = "#7ee787";
 /** Of values and curves of one setting of further variables, such as an echo time. */
 export const SERIES_COLOURS = ["#6cb6ff", "#ffa94d", "#63e6be", "#e08fc0", "#f0e442", "#9db4ff"];
-
-export function regionColour(number: number): string {
-  return REGIONS[(number - 1) % REGIONS.length] as string;
-}
-
-const SETTING_DASHES = ["", "7 3", "2 3", "7 3 2 3"];
-const MOST_WHITE = 0.7;
-
-/** Lighter shades of the colour of a region, and dashes, for setting `k` of `n` of further variables. */
-export function settingStyle(colour: string, k: number, n: number): { colour: string; dash: string } {
-  const white = n > 1 ? (MOST_WHITE * k) / (n - 1) : 0;
-  const parts = [1, 3, 5].map((place) => parseInt(colour.slice(place, place + 2), 16));
-  const mixed = parts.map((part) => Math.round(part + white * (255 - part)).toString(16).padStart(2, "0"));
-  return { colour: `#${mixed.join("")}`, dash: SETTING_DASHES[k % SETTING_DASHES.length] as string };
-}
 
 /**
  * Register a colour map with NiiVue with entry 0 transparent, and return its name there.

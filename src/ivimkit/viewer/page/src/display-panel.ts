@@ -9,12 +9,28 @@ export class DisplayPanel {
   readonly root: HTMLElement;
   private readonly looks = element("div");
   private readonly opacity = element("input", { type: "range", min: 0, max: 1, step: 0.05, "data-testid": "opacity" });
+  private readonly windowing: HTMLElement;
+  private readonly crosshair: HTMLElement;
   private built = "";
 
   constructor(
     private readonly viewer: Viewer,
-    settings: PointerSettings,
+    settings: PointerSettings & { finely: boolean },
+    more: { named: (on: boolean) => void; saveSession: () => void; loadSession: (file: File) => void; openImages: (files: File[]) => void },
   ) {
+    const file = element("input", { type: "file", accept: ".json", class: "unseen", tabindex: -1, "aria-label": "Session file", "data-testid": "session-file" });
+    file.addEventListener("change", () => {
+      const [chosen] = file.files ?? [];
+      if (chosen) more.loadSession(chosen);
+      file.value = "";
+    });
+    const image = element("input", { type: "file", accept: ".nii,.gz,.nii.gz", multiple: true, class: "unseen", tabindex: -1, "aria-label": "Image files", "data-testid": "image-files" });
+    image.addEventListener("change", () => {
+      more.openImages([...(image.files ?? [])]);
+      image.value = "";
+    });
+    this.crosshair = tick("crosshair", viewer.crosshair, (on) => viewer.setCrosshair(on), "crosshair");
+    this.windowing = tick("left button sets the range of colours", settings.windowing, (on) => (settings.windowing = on), "windowing");
     this.opacity.addEventListener("input", () => viewer.setOpacity(Number(this.opacity.value)));
     this.root = element(
       "div",
@@ -26,9 +42,39 @@ export class DisplayPanel {
         tick("patient's left on the right (radiological)", viewer.radiological, (on) => viewer.setRadiological(on), "radiological"),
         tick("fade values that are not reliable", viewer.fading, (on) => void viewer.setFading(on), "fading"),
         tick("smooth between voxels", viewer.smooth, (on) => viewer.setSmooth(on), "smooth"),
-        tick("crosshair follows the mouse", settings.follow, (on) => (settings.follow = on), "follow")), // prettier-ignore
+        tick("crosshair follows the mouse", settings.follow, (on) => (settings.follow = on), "follow"),
+        this.windowing,
+        this.crosshair,
+        tick("names beside outlines", true, more.named, "names"),
+        tick("save PNG with twice the pixels", false, (on) => (settings.finely = on), "finely")), // prettier-ignore
+      element("h2", {}, "Other images"),
+      element("p", { class: "note" }, "Open NIfTI files, or drop them or a folder of them on the page, to see them with the maps. They are resampled to the scan."),
+      element("div", { class: "buttons" }, button("Open images", () => image.click(), { "data-testid": "open-images" }), image),
+      element("h2", {}, "Session"),
+      element("p", { class: "note" }, "Regions and view come back when the page is loaded again. A file keeps them for another day."),
+      element("div", { class: "buttons" },
+        button("Save session", more.saveSession, { "data-testid": "save-session" }),
+        button("Load session", () => file.click(), { "data-testid": "load-session" }),
+        file), // prettier-ignore
     );
     viewer.on(["images", "looks"], () => this.draw());
+  }
+
+  toggleWindowing(): void {
+    this.windowing.querySelector("input")?.click();
+  }
+
+  toggleCrosshair(): void {
+    this.crosshair.querySelector("input")?.click();
+  }
+
+  /** Show the settings of a session. */
+  showSettings(): void {
+    const { radiological, fading, smooth, crosshair } = this.viewer;
+    for (const [key, on] of Object.entries({ radiological, fading, smooth, crosshair })) {
+      const box = this.root.querySelector<HTMLInputElement>(`[data-testid="${key}"]`);
+      if (box) box.checked = on;
+    }
   }
 
   private draw(): void {

@@ -2,7 +2,7 @@
 
 import type { Triple } from "./scene";
 import { Latest, getBytes } from "./server";
-import type { ImageInfo } from "./viewer";
+import type { ImageInfo } from "./images";
 import { parse } from "./volume";
 
 interface Value {

@@ -76,7 +76,7 @@ export function fitsContent(title: string, measured: Signal | null, averaged: Si
       content.curves.push({ name: `${fit.name}, ${part.name}`, b: fit.curve.b, values: part.signal, ...setting(k, fit.curve.settings.length), width: 2.2 });
     }
     if (fit.curve.settings.length === 0) content.curves.push({ name: fit.name, b: fit.curve.b, values: fit.curve.signal, colour, dash, width: 2.2 });
-    if (fit.residuals) content.residuals.push({ name: fit.name, b: fit.residuals.b, values: fit.residuals.residual, colour });
+    if (fit.residuals?.residual.some((value) => value !== null)) content.residuals.push({ name: fit.name, b: fit.residuals.b, values: fit.residuals.residual, colour });
   }
   return content;
 }

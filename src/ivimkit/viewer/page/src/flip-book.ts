@@ -1,7 +1,8 @@
 /** Flip-book: the volumes of a scan, one after the other: motion catches the eye. */
 
 import { button, element } from "./dom";
-import type { Flipped, Viewer } from "./viewer";
+import type { Flipped } from "./images";
+import type { Viewer } from "./viewer";
 
 /** Volumes per second. */
 const RATES = [1, 2, 4, 8, 16];
@@ -13,6 +14,9 @@ export class FlipBook {
   readonly root: HTMLElement | null;
   private readonly keys: Record<Flipped, string[]>;
   private readonly rates = element("select", { "aria-label": "Volumes per second", "data-testid": "flip-rate" });
+  private readonly steps = element("select", { "aria-label": "What to flip through", "data-testid": "flip-what" });
+  /** The mean images of the b-values, if they are others than the volumes. */
+  private readonly means: string[];
   private readonly scans = element("select", { "aria-label": "Scan to flip through", "data-testid": "flip-scan" });
   private readonly play: HTMLButtonElement;
   private readonly both: boolean;
@@ -31,16 +35,18 @@ export class FlipBook {
     const { scene, images } = viewer;
     const those = (which: Flipped): string[] => [...images.values()].filter(({ single }) => single === which).map(({ key }) => key);
     this.keys = { fitted: those("fitted"), acquired: those("acquired") };
+    this.means = scene.images.length > 1 && scene.volumes.length > scene.images.length ? scene.images.map(({ id }) => `scan/${id}`) : [];
+    for (const [value, name] of [["volumes", "volumes"], ["means", "b-values"]]) this.steps.append(element("option", { value }, name));
     this.both = this.keys.fitted.length > 0 && this.keys.acquired.length > 0;
     this.why = scene.why_not_acquired && `The volumes as acquired, before ${scene.steps.join(", ")}, cannot be shown: ${scene.why_not_acquired}.`;
     const which = scene.steps.length ? (this.both ? "" : " as fitted") : " as acquired";
-    this.play = button("Flip", () => this.toggle(), { "aria-pressed": "false", title: `Flip through the volumes${which} (v)`, "data-testid": "flip" });
+    this.play = button("Flip", () => this.toggle(), { "aria-pressed": "false", title: `Flip through the volumes${which}, or the b-values (v)`, "data-testid": "flip" });
     for (const rate of RATES) this.rates.append(element("option", { value: rate, selected: rate === USUAL }, `${rate} / s`));
     for (const [value, name] of Object.entries(NAMES)) this.scans.append(element("option", { value }, name));
     this.scans.addEventListener("change", () => void this.follow());
     const any = this.keys.fitted.length > 1 || this.keys.acquired.length > 1;
     if (!this.keys.fitted.length) this.scans.value = "acquired";
-    this.root = any ? element("div", { class: "flip" }, this.play, this.rates, this.both && this.scans) : null;
+    this.root = any ? element("div", { class: "flip" }, this.play, this.means.length > 0 && this.steps, this.rates, this.both && this.scans) : null;
     viewer.on(["images"], () => this.match());
   }
 
@@ -63,6 +69,7 @@ export class FlipBook {
       return;
     }
     this.scans.value = this.which === "fitted" ? "acquired" : "fitted";
+    this.steps.value = "volumes";
     void this.follow();
   }
 
@@ -93,7 +100,7 @@ export class FlipBook {
   /** The scan of a volume that was chosen elsewhere is the one to flip through. */
   private match(): void {
     const { single } = this.viewer.image(this.viewer.base);
-    if (single && !this.playing) this.scans.value = single;
+    if (single && !this.playing) [this.scans.value, this.steps.value] = [single, "volumes"];
   }
 
   private complain(): void {
@@ -125,10 +132,11 @@ export class FlipBook {
 
   private next(by: number): string | undefined {
     const { fitted, acquired } = this.keys;
-    const keys = this.keys[this.which];
+    const means = this.steps.value === "means";
+    const keys = means ? this.means : this.keys[this.which];
     let now = keys.indexOf(this.open);
     // The scan has been changed: go on with its next volume.
-    if (now < 0 && fitted.length === acquired.length) now = (this.which === "fitted" ? acquired : fitted).indexOf(this.open);
+    if (now < 0 && !means && fitted.length === acquired.length) now = (this.which === "fitted" ? acquired : fitted).indexOf(this.open);
     return keys[now < 0 ? (by > 0 ? 0 : keys.length - 1) : (now + by + keys.length) % keys.length];
   }
 

@@ -76,9 +76,31 @@ export class Grid {
     return strides.findIndex((stride, k) => stride === Math.abs(this.steps[axis] as number) && this.stored[k] === this.size[axis]);
   }
 
-  /** Turn a stored volume. */
+  /** Sides along the turned axes of what is drawn as one voxel. */
+  sides(voxelSize: Triple): Triple {
+    return this.size.map((_, axis) => {
+      const from = this.storedAxis(axis);
+      return (voxelSize[from < 0 ? axis : from] as number) * this.depth(axis);
+    }) as Triple;
+  }
+
+  /** How many voxels of the scan one that is drawn is thick, along a turned axis. */
+  depth(axis: number): number {
+    const from = this.storedAxis(axis);
+    return this.stride[from < 0 ? axis : from] as number;
+  }
+
+  /** Turn a stored volume of labels. */
   turn(stored: Uint8Array): Uint8Array {
-    const turned = new Uint8Array(this.count);
+    return this.turnInto(new Uint8Array(this.count), stored);
+  }
+
+  /** Turn a stored volume of values. */
+  turnValues(stored: ArrayLike<number>): Float64Array {
+    return this.turnInto(new Float64Array(this.count), stored);
+  }
+
+  private turnInto<T extends Uint8Array | Float64Array>(turned: T, stored: ArrayLike<number>): T {
     const [nx, ny, nz] = this.size;
     const [stepX, stepY, stepZ] = this.steps;
     let i = 0;

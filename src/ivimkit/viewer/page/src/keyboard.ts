@@ -21,15 +21,23 @@ export interface Actions {
   overlay: (step: number) => void;
   toggleOverlay: () => void;
   opacity: (change: number) => void;
+  windowing: () => void;
+  resetRange: () => void;
   flip: () => void;
   volume: (step: number) => void;
   flipOther: () => void;
   flipFaster: (step: number) => void;
   zoom: (factor: number) => void;
+  tissue: () => void;
   logarithmic: () => void;
   compare: () => void;
+  maps: () => void;
   undo: () => void;
+  redo: () => void;
+  closePolygon: () => void;
+  cornerBack: () => void;
   stopDrawing: () => void;
+  crosshair: () => void;
   save: () => void;
   help: () => void;
 }
@@ -65,7 +73,7 @@ export function keys(act: Actions): Key[] {
     { keys: ["ArrowDown"], shown: "↓", does: "Crosshair down", run: (e) => onScreen(0, -1, e) },
     { keys: ["PageUp"], shown: "Page Up", does: "Next slice", run: (e) => through(1, e) },
     { keys: ["PageDown"], shown: "Page Down", does: "Previous slice (with Shift, all of these move ten voxels)", run: (e) => through(-1, e) },
-    { keys: ["Home"], shown: "Home", does: "Crosshair to the middle", run: act.centre },
+    { keys: ["Home"], shown: "Home", does: "Crosshair to the middle of the tissue", run: act.centre },
     ...layouts.map(([layout, name], i): Key => ({ keys: [String(i + 1)], shown: String(i + 1), does: `Show ${name}`, run: () => act.layout(layout) })),
     { keys: ["b"], shown: "b", does: "Next base image", run: () => act.base(1) },
     { keys: ["B"], shown: "Shift b", does: "Previous base image", run: () => act.base(-1) },
@@ -74,9 +82,12 @@ export function keys(act: Actions): Key[] {
     { keys: ["o"], shown: "o", does: "Hide or show the overlay", run: act.toggleOverlay },
     { keys: ["["], shown: "[", does: "Overlay more transparent", run: () => act.opacity(-0.1) },
     { keys: ["]"], shown: "]", does: "Overlay less transparent", run: () => act.opacity(0.1) },
+    { keys: ["w"], shown: "w", does: "Left button sets the range of colours, or moves the crosshair again", run: act.windowing },
+    { keys: ["r"], shown: "r", does: "Range and colours as they were", run: act.resetRange },
     { keys: ["+", "="], shown: "+", does: "Zoom in on the crosshair", run: () => act.zoom(1.25) },
     { keys: ["-"], shown: "−", does: "Zoom out", run: () => act.zoom(0.8) },
     { keys: ["0"], shown: "0", does: "Whole picture", run: () => act.zoom(0) },
+    { keys: ["t"], shown: "t", does: "Zoom to the tissue: the voxels with a fit", run: act.tissue },
     { keys: ["v"], shown: "v", does: "Flip through the volumes, or stop", run: act.flip },
     { keys: ["a"], shown: "a", does: "Flip through the volumes as acquired, or as fitted", run: act.flipOther },
     { keys: ["n"], shown: "n", does: "Next volume", run: () => act.volume(1) },
@@ -85,8 +96,13 @@ export function keys(act: Actions): Key[] {
     { keys: ["F"], shown: "Shift f", does: "Flip slower", run: () => act.flipFaster(-1) },
     { keys: ["l"], shown: "l", does: "Linear or logarithmic signal axis", run: act.logarithmic },
     { keys: ["c"], shown: "c", does: "Two results side by side, where there are two", run: act.compare },
+    { keys: ["g"], shown: "g", does: "Four maps at once: ADC, D, f and D*, or the maps that there are", run: act.maps },
     { keys: ["u"], shown: "u", does: "Undo the last stroke", run: act.undo },
-    { keys: ["Escape"], shown: "Esc", does: "Stop drawing: the pointer moves the crosshair again", run: act.stopDrawing },
+    { keys: ["U"], shown: "Shift u", does: "Redo what was undone", run: act.redo },
+    { keys: ["Enter"], shown: "Enter", does: "Close the polygon", run: act.closePolygon },
+    { keys: ["Backspace"], shown: "Backspace", does: "Take the last corner of the polygon back", run: act.cornerBack },
+    { keys: ["Escape"], shown: "Esc", does: "Remove the ruler or an open polygon; then stop drawing: the pointer moves the crosshair again", run: act.stopDrawing },
+    { keys: ["x"], shown: "x", does: "Hide or show the crosshair", run: act.crosshair },
     { keys: ["s"], shown: "s", does: "Save the pictures as PNG", run: act.save },
     { keys: ["?", "h"], shown: "?", does: "This help", run: act.help },
   ];

@@ -5,7 +5,8 @@ import { stops } from "./colours";
 import { element } from "./dom";
 import { NONE, short } from "./numbers";
 import type { Grade } from "./scene";
-import type { ImageInfo, Viewer } from "./viewer";
+import type { ImageInfo } from "./images";
+import type { Viewer } from "./viewer";
 
 const WIDTH = 150;
 const HEIGHT = 10;
@@ -34,9 +35,9 @@ export function legend(viewer: Viewer, key: string, role: string): HTMLElement {
 
 /** The meaning of fading, with the number of voxels. */
 function doubtfulText(viewer: Viewer, { map, result }: ImageInfo): string {
-  if (!map?.doubtful || !result) return "";
+  if (!map?.doubtful) return "";
   const seen = viewer.fading ? "faded" : "not faded";
-  return `${seen}: ${map.doubtful.why} (${count(map.doubtful.n)} of ${count(result.voxels)})`;
+  return `${seen}: ${map.doubtful.why} (${count(map.doubtful.n)}${result ? ` of ${count(result.voxels)}` : " voxels"})`;
 }
 
 /** Colours of the status in words; the one at the crosshair is marked. */

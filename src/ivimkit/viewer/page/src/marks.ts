@@ -1,6 +1,7 @@
 /** Marks on slices: crosshair and letters of the sides. */
 
-import { type Tile, inPlane } from "./outlines";
+import type { Tile } from "./outlines";
+import { inPlane } from "./slice-plane";
 import type { Triple } from "./scene";
 
 const LINE = "rgb(120 225 255 / 90%)";

@@ -6,23 +6,31 @@ import type { Blocks } from "./blocks";
 import { element } from "./dom";
 import { Grid } from "./grid";
 import { drawCrosshair, drawLetters } from "./marks";
-import { type Layer, type Tile, drawOutlines, inPlane } from "./outlines";
+import { type Sheet, mosaic, planes } from "./slice-layout";
+import { type Layer, type Tile, drawOutlines } from "./outlines";
+import { type Axis, inPlane } from "./slice-plane";
 import type { Triple } from "./scene";
+import { type Sketch, drawSketch } from "./sketch";
 import { type Volume, bytesOnGrid } from "./volume";
 
 export type Layout = "planes" | "axial" | "coronal" | "sagittal" | "mosaic";
 
 const AXES = [2, 1, 0] as const; // across axial, coronal, sagittal slices
+const KINDS = [SLICE_TYPE.SAGITTAL, SLICE_TYPE.CORONAL, SLICE_TYPE.AXIAL] as const; // of slices across x, y, z
 const SINGLE = { axial: SLICE_TYPE.AXIAL, coronal: SLICE_TYPE.CORONAL, sagittal: SLICE_TYPE.SAGITTAL } as const;
-const MOST_TILES = 24;
-const LEAST_AXIAL = 0.5;
-const MOST_AXIAL = 0.72;
-/** Pixels between slices. */
-const GAP = 12;
+
+const MOST_ZOOM = 12;
+/** How much of the picture a box fills that is zoomed to. */
+const BOX_SHARE = 0.92;
+
+/** What is seen of the slices: x, y, z of a shift in mm, and the zoom. */
+export type Field = [number, number, number, number];
 
 export interface Hit {
   voxel: Triple; // turned
-  axis: 0 | 1 | 2;
+  /** The same, between voxels: 2.5 is the middle of voxel 2. */
+  at: Triple;
+  axis: Axis;
 }
 
 export class Picture {
@@ -38,6 +46,9 @@ export class Picture {
   /** The first image of each kind, from when it is begun: a second one may come before it is made. */
   private making: { base?: Promise<NVImage>; overlay?: Promise<NVImage> } = {};
   private layers: Layer[] = [];
+  private sketches: Sketch[] = [];
+  /** Whether the crosshair is drawn. */
+  private crossed = true;
   private waiting = false;
   private layout: Layout = "planes";
   /** Whether slices have moved since they were drawn. */
@@ -152,6 +163,16 @@ export class Picture {
     this.draw();
   }
 
+  setSketches(sketches: Sketch[]): void {
+    this.sketches = sketches;
+    this.draw();
+  }
+
+  setCrosshair(on: boolean): void {
+    this.crossed = on;
+    this.draw();
+  }
+
   setVoxel(stored: Triple): void {
     this.voxel = stored;
     if (!this.grid) return;
@@ -186,20 +207,39 @@ export class Picture {
     return [this.canvas, this.above];
   }
 
+  /** Both canvases in one, drawn with more pixels. */
+  enlarged(times: number): HTMLCanvasElement {
+    const { niivue } = this;
+    const copy = document.createElement("canvas");
+    try {
+      niivue.opts.forceDevicePixelRatio = times * (devicePixelRatio || 1);
+      niivue.resizeListener();
+      const layers = this.drawings();
+      [copy.width, copy.height] = [this.canvas.width, this.canvas.height];
+      // In the same turn of the event loop: later the browser has discarded the pixels.
+      for (const layer of layers) copy.getContext("2d")?.drawImage(layer, 0, 0);
+    } finally {
+      niivue.opts.forceDevicePixelRatio = 0;
+      niivue.resizeListener();
+      this.draw();
+    }
+    return copy;
+  }
+
   /** The voxel at a position on the page, if any. */
-  hit(clientX: number, clientY: number, only?: 0 | 1 | 2): Hit | null {
+  hit(clientX: number, clientY: number, only?: Axis): Hit | null {
     const { grid, niivue } = this;
     if (!grid) return null;
     if (this.moved) this.drawNow();
     const [x, y] = this.onCanvas(clientX, clientY);
     for (let i = 0; i < niivue.screenSlices.length; i++) {
       const kind = niivue.screenSlices[i]?.axCorSag ?? SLICE_TYPE.RENDER;
-      const axis = AXES[kind as 0 | 1 | 2];
+      const axis = AXES[kind as Axis];
       if (axis === undefined || (only !== undefined && axis !== only)) continue;
       const at = niivue.screenXY2TextureFrac(x, y, i, true);
       if ((at[0] as number) < 0) continue;
       const voxel = grid.size.map((n, k) => Math.min(n - 1, Math.floor((at[k] as number) * n))) as Triple;
-      return { voxel, axis };
+      return { voxel, axis, at: grid.size.map((n, k) => (at[k] as number) * n) as Triple };
     }
     return null;
   }
@@ -207,7 +247,7 @@ export class Picture {
   zoom(factor: number): void {
     const pan = this.niivue.scene.pan2Dxyzmm;
     const before = pan[3] as number;
-    const after = Math.min(12, Math.max(1, before * factor));
+    const after = Math.min(MOST_ZOOM, Math.max(1, before * factor));
     const centre = this.niivue.frac2mm(this.niivue.scene.crosshairPos);
     // Keeps the crosshair in place; at full view the picture is centred again.
     for (let k = 0; k < 3; k++) pan[k] = after === 1 ? 0 : (pan[k] as number) + (before - after) * (centre[k] as number);
@@ -216,13 +256,34 @@ export class Picture {
     this.draw();
   }
 
-  panStart(): void {
-    const [x, y, z, zoom] = this.niivue.scene.pan2Dxyzmm as [number, number, number, number];
-    this.niivue.uiData.pan2DxyzmmAtMouseDown = [x, y, z, zoom];
+  /** What is seen of the slices: a shift in mm, and the zoom. */
+  get field(): Field {
+    return [...this.niivue.scene.pan2Dxyzmm] as Field;
   }
 
-  pan(fromX: number, fromY: number, toX: number, toY: number): void {
-    this.niivue.dragForPanZoom([...this.onCanvas(fromX, fromY), ...this.onCanvas(toX, toY)]);
+  set field(field: Field) {
+    field.forEach((part, k) => (this.niivue.scene.pan2Dxyzmm[k] = part));
+    this.moved = true;
+    this.draw();
+  }
+
+  /** Zoom so that a box of turned indices, ends included, fills the picture. */
+  zoomTo(low: Triple, high: Triple): void {
+    const { grid } = this;
+    if (!grid) return;
+    const shares = grid.size.map((n, k) => ((high[k] as number) - (low[k] as number) + 1) / n);
+    // There are few slices, and all of them may have tissue: the plane of a slice counts.
+    const zoom = Math.min(MOST_ZOOM, Math.max(1, BOX_SHARE / Math.max(shares[0] as number, shares[1] as number)));
+    const at = grid.size.map((n, k) => ((low[k] as number) + (high[k] as number) + 1) / 2 / n) as Triple;
+    const [middle, centre] = [this.niivue.frac2mm([0.5, 0.5, 0.5]), this.niivue.frac2mm(at)];
+    const shift = [0, 1, 2].map((k) => (zoom === 1 ? 0 : (middle[k] as number) - zoom * (centre[k] as number))) as Triple;
+    this.field = [...shift, zoom];
+  }
+
+  pan(from: [number, number], to: [number, number]): void {
+    this.niivue.uiData.pan2DxyzmmAtMouseDown = this.field;
+    this.niivue.dragForPanZoom([...this.onCanvas(...from), ...this.onCanvas(...to)]);
+    this.moved = true;
     this.draw();
   }
 
@@ -255,10 +316,11 @@ export class Picture {
     const { niivue, grid } = this;
     if (!grid) return;
     const { clientWidth: width, clientHeight: height } = this.root;
-    niivue.opts.sliceMosaicString = this.layout === "mosaic" ? this.mosaic(width, height) : "";
+    const sheet: Sheet = { width, height, extent: this.extent() };
+    niivue.opts.sliceMosaicString = this.layout === "mosaic" ? this.mosaicText(sheet) : "";
     niivue.customLayout = [];
     if (this.layout === "planes") {
-      niivue.customLayout = this.planes(width, height);
+      niivue.customLayout = planes(sheet).map(({ axis, position }) => ({ sliceType: KINDS[axis], position }));
     } else if (this.layout !== "mosaic") {
       niivue.opts.sliceType = SINGLE[this.layout];
     }
@@ -273,55 +335,15 @@ export class Picture {
     return [0, 1, 2].map((k) => Math.abs((high[k] as number) - (low[k] as number))) as Triple;
   }
 
-  /** The axial slice is the one read, so it is large; the others show its position. */
-  private planes(width: number, height: number): Niivue["customLayout"] {
-    const [x, y, z] = this.extent();
-    const tile = (sliceType: SLICE_TYPE, left: number, top: number, wide: number, high: number): Niivue["customLayout"][number] => ({
-      sliceType,
-      position: [left / width, top / height, wide / width, high / height],
-    });
-    if (width > height) {
-      const own = Math.min(width * MOST_AXIAL, Math.max(width * LEAST_AXIAL, (height * x) / y));
-      const rest = width - own - GAP;
-      const coronal = Math.min((rest * z) / x, (height - GAP) / 2);
-      const sagittal = Math.min((rest * z) / y, (height - GAP) / 2);
-      const top = (height - coronal - sagittal - GAP) / 2;
-      return [
-        tile(SLICE_TYPE.AXIAL, 0, 0, own, height),
-        tile(SLICE_TYPE.CORONAL, own + GAP, top, rest, coronal),
-        tile(SLICE_TYPE.SAGITTAL, own + GAP, top + coronal + GAP, rest, sagittal),
-      ];
-    }
-    const own = Math.min(height * MOST_AXIAL, Math.max(height * LEAST_AXIAL, (width * y) / x));
-    const coronal = ((width - GAP) * x) / (x + y);
-    const sagittal = width - GAP - coronal;
-    const strip = Math.min(height - own - GAP, (coronal * z) / x);
-    // Close to each other, for easy comparison.
-    const shown = Math.min(own, (width * y) / x);
-    const top = (height - shown - strip - GAP) / 2;
-    return [
-      tile(SLICE_TYPE.AXIAL, 0, top, width, shown),
-      tile(SLICE_TYPE.CORONAL, 0, top + shown + GAP, coronal, strip),
-      tile(SLICE_TYPE.SAGITTAL, coronal + GAP, top + shown + GAP, sagittal, strip),
-    ];
-  }
-
-  /** Axial slices, evenly spaced, in the rows and columns that make them largest. */
-  private mosaic(width: number, height: number): string {
+  /** What NiiVue calls a mosaic: where axial slices are in mm, with a semicolon before each further row. */
+  private mosaicText(sheet: Sheet): string {
     const { grid, niivue } = this;
     if (!grid) return "";
-    const n = Math.min(grid.size[2], MOST_TILES);
-    const [x, y] = this.extent();
-    const ratio = x / y;
-    let best = { columns: 1, size: 0 };
-    for (let columns = 1; columns <= n; columns++) {
-      const size = Math.min(width / columns, (height / Math.ceil(n / columns)) * ratio);
-      if (size > best.size) best = { columns, size };
-    }
-    const places = Array.from({ length: n }, (_, i) => {
-      const slice = Math.floor(((i + 0.5) * grid.size[2]) / n);
-      const mm = niivue.frac2mm([0.5, 0.5, (slice + 0.5) / grid.size[2]])[2] as number;
-      return `${i && i % best.columns === 0 ? "; " : ""}${mm.toFixed(3)}`;
+    const n = grid.size[2];
+    const { slices, columns } = mosaic(sheet, n);
+    const places = slices.map((slice, i) => {
+      const mm = niivue.frac2mm([0.5, 0.5, (slice + 0.5) / n])[2] as number;
+      return `${i && i % columns === 0 ? "; " : ""}${mm.toFixed(3)}`;
     });
     return `A ${places.join(" ")}`;
   }
@@ -330,7 +352,7 @@ export class Picture {
     const { niivue, grid } = this;
     if (!grid) return [];
     return niivue.screenSlices.flatMap((screen, i): Tile[] => {
-      const axis = AXES[screen.axCorSag as 0 | 1 | 2];
+      const axis = AXES[screen.axCorSag as Axis];
       const [left = 0, top = 0, wide = 0, high = 0] = screen.leftTopWidthHeight;
       if (axis === undefined || !wide || !high) return [];
       // NiiVue's own mapping at two positions inside; it is linear. At the very edge, rounding may
@@ -374,7 +396,8 @@ export class Picture {
     const [voxel, here] = [grid.toTurned(this.voxel), grid.position(this.voxel)];
     const mosaic = this.layout === "mosaic";
     for (const tile of tiles) {
-      if (tile.slice === voxel[tile.axis] || !mosaic) drawCrosshair(context, tile, here, scale, mosaic);
+      for (const sketch of this.sketches) drawSketch(context, tile, sketch, scale);
+      if (this.crossed && (tile.slice === voxel[tile.axis] || !mosaic)) drawCrosshair(context, tile, here, scale, mosaic);
     }
     if (this.lettered) for (const tile of mosaic ? tiles.slice(0, 1) : tiles) drawLetters(context, tile, grid.size, scale);
   }
@@ -382,5 +405,5 @@ export class Picture {
 
 /** An array without a position has the identity as its affine: left and right are unknown. */
 function isPlaced({ hdr }: NVImage): boolean {
-  return hdr !== null && hdr.affine.some((row, i) => row.some((value, k) => value !== (i === k ? 1 : 0)));
+  return hdr?.affine.some((row, i) => row.some((value, k) => value !== (i === k ? 1 : 0))) ?? false;
 }

@@ -1,7 +1,10 @@
 /** Pointer: mouse, pen and fingers on a picture. */
 
+import type { Look } from "./images";
 import type { Picture } from "./picture";
 import type { Regions } from "./regions";
+import type { Sketches } from "./sketches";
+import type { Axis } from "./slice-plane";
 import type { Viewer } from "./viewer";
 
 const WHEEL_ZOOM = 1.15;
@@ -9,13 +12,16 @@ const WHEEL_ZOOM = 1.15;
 export interface PointerSettings {
   /** Whether the crosshair follows the mouse without a button pressed. */
   follow: boolean;
+  /** Whether the left button sets the range of colours. */
+  windowing: boolean;
 }
 
-export function listenToPointers(picture: Picture, viewer: Viewer, regions: () => Regions, settings: PointerSettings): void {
+export function listenToPointers(picture: Picture, viewer: Viewer, regions: () => Regions, sketches: Sketches, settings: PointerSettings): void {
   const { canvas } = picture;
   const fingers = new Map<number, [number, number]>();
-  let mode: "none" | "crosshair" | "draw" | "pan" | "pinch" = "none";
-  let axis: 0 | 1 | 2 | undefined;
+  let mode: "none" | "crosshair" | "draw" | "pan" | "pinch" | "window" | "ruler" = "none";
+  let windows: { start: [number, number]; before: Map<string, Look> } | null = null;
+  let axis: Axis | undefined;
   let apart = 0;
 
   const moveTo = (event: PointerEvent): void => {
@@ -40,12 +46,25 @@ export function listenToPointers(picture: Picture, viewer: Viewer, regions: () =
     }
     const hit = picture.hit(event.clientX, event.clientY);
     axis = hit?.axis;
-    if (event.button !== 0 || event.shiftKey) {
+    if (event.button === 1 || (event.button === 0 && (event.ctrlKey || event.metaKey || settings.windowing))) {
+      mode = "window";
+      windows = { start: [event.clientX, event.clientY], before: new Map(viewer.windowedNow().map((key) => [key, viewer.look(key)])) };
+    } else if (event.button !== 0 || event.shiftKey) {
       mode = "pan";
     } else if (hit && picture.grid) {
-      mode = regions().tool === "navigate" ? "crosshair" : "draw";
-      if (mode === "crosshair") viewer.setVoxel(picture.grid.toStored(hit.voxel));
-      else regions().begin(picture, hit.voxel, hit.axis);
+      const { tool } = regions();
+      if (tool === "polygon") {
+        sketches.corner(picture, hit);
+      } else if (tool === "ruler") {
+        mode = "ruler";
+        sketches.measureFrom(hit);
+      } else if (tool === "navigate") {
+        mode = "crosshair";
+        viewer.setVoxel(picture.grid.toStored(hit.voxel));
+      } else {
+        mode = "draw";
+        regions().begin(picture, hit.voxel, hit.axis);
+      }
     }
   });
 
@@ -53,6 +72,8 @@ export function listenToPointers(picture: Picture, viewer: Viewer, regions: () =
     const before = fingers.get(event.pointerId);
     if (!before) {
       axis = undefined;
+      const hit = regions().tool === "polygon" ? picture.hit(event.clientX, event.clientY) : null;
+      if (hit) sketches.hover(hit);
       if (settings.follow && event.pointerType === "mouse") moveTo(event);
       return;
     }
@@ -61,12 +82,18 @@ export function listenToPointers(picture: Picture, viewer: Viewer, regions: () =
     else if (mode === "draw") {
       const hit = picture.hit(event.clientX, event.clientY, axis);
       if (hit) regions().extend(picture, hit.voxel);
+    } else if (mode === "ruler") {
+      const hit = picture.hit(event.clientX, event.clientY, axis);
+      if (hit) sketches.measureTo(hit.at);
     } else if (mode === "pan") {
-      picture.panStart();
-      picture.pan(...before, event.clientX, event.clientY);
+      viewer.pan(picture, before, [event.clientX, event.clientY]);
+    } else if (mode === "window" && windows) {
+      const { start, before: looks } = windows;
+      const [right, up] = [event.clientX - start[0], start[1] - event.clientY];
+      for (const [key, look] of looks) viewer.window(key, look, right, up);
     } else if (mode === "pinch") {
       const now = distance();
-      if (apart > 0 && now > 0) picture.zoom(now / apart);
+      if (apart > 0 && now > 0) viewer.zoom(now / apart);
       apart = now;
     }
   });
@@ -75,6 +102,7 @@ export function listenToPointers(picture: Picture, viewer: Viewer, regions: () =
     fingers.delete(event.pointerId);
     if (mode === "draw") regions().end(picture);
     mode = "none";
+    windows = null;
   };
   canvas.addEventListener("pointerup", up);
   canvas.addEventListener("pointercancel", up);
@@ -86,7 +114,7 @@ export function listenToPointers(picture: Picture, viewer: Viewer, regions: () =
       event.preventDefault();
       const up = event.deltaY < 0;
       if (event.ctrlKey || event.metaKey) {
-        picture.zoom(up ? WHEEL_ZOOM : 1 / WHEEL_ZOOM);
+        viewer.zoom(up ? WHEEL_ZOOM : 1 / WHEEL_ZOOM);
         return;
       }
       const hit = picture.hit(event.clientX, event.clientY);

@@ -117,11 +117,17 @@ export class RefitForm {
     this.readers = new Map();
     this.options.replaceChildren();
     for (const option of this.chosen.method.options) {
-      const value = option.name in values ? values[option.name] : option.default;
+      const value = option.name in values ? values[option.name] : this.ordinary(option);
       const [control, read] = this.control(option, value);
       this.readers.set(option.name, read);
       this.options.append(control);
     }
+  }
+
+  /** What a method has that the result was not fitted by: a prior is learned from a whole scan, and there is none. */
+  private ordinary({ name, choices, default: usual }: OptionInfo): OptionInfo["default"] {
+    const { result, method } = this.chosen;
+    return name === "prior" && result.method !== method.name && choices.includes("flat") ? "flat" : usual;
   }
 
   private control(option: OptionInfo, value: unknown): [HTMLElement, Reader] {

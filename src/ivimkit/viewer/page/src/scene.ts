@@ -130,6 +130,10 @@ export interface Scene {
   /** What was done to the scan before the fit. */
   steps: string[];
   results: ResultInfo[];
+  /** The first result minus each other one. */
+  differences: { name: string; maps: MapInfo[] }[];
+  /** Where the voxels with a fit are. */
+  tissue: { start: Triple; low: Triple; high: Triple };
   labels: { url: string; names: Record<string, string> } | null;
   methods: MethodInfo[];
   models: ModelInfo[];
@@ -201,6 +205,8 @@ export interface RegionMap {
   median: number | null;
   q25: number | null;
   q75: number | null;
+  min: number | null;
+  max: number | null;
 }
 
 export interface RegionAnswer {

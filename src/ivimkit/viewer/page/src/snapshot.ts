@@ -11,27 +11,28 @@ const CAPTION = 30;
 const LEGEND = 56;
 const TEXT = "#e8ecf2";
 
-export async function snapshot(viewer: Viewer): Promise<Blob> {
-  const scale = devicePixelRatio || 1;
-  const sizes = viewer.views.map(({ picture }) => [picture.canvas.width, picture.canvas.height] as const);
+/** With `times` as many pixels as on the screen, along each side. */
+export async function snapshot(viewer: Viewer, times: number): Promise<Blob> {
+  const scale = times * (devicePixelRatio || 1);
+  const columns = Math.min(2, viewer.views.length);
+  const rows = Math.ceil(viewer.views.length / columns);
+  const pictures = viewer.views.map(({ picture }) => picture.enlarged(times));
+  const wide = Math.max(...pictures.map(({ width }) => width));
+  const high = Math.max(...pictures.map(({ height }) => height));
+  const step = high + (CAPTION + LEGEND) * scale;
   const canvas = document.createElement("canvas");
-  canvas.width = sizes.reduce((sum, [width]) => sum + width, 0);
-  canvas.height = Math.max(...sizes.map(([, height]) => height)) + (CAPTION + LEGEND) * scale;
+  [canvas.width, canvas.height] = [columns * wide, rows * step];
   const context = canvas.getContext("2d");
   if (!context) throw new Error("this browser cannot draw a PNG");
   context.fillStyle = "#000";
   context.fillRect(0, 0, canvas.width, canvas.height);
-  let left = 0;
   viewer.views.forEach((view, k) => {
-    const [width, height] = sizes[k] as readonly [number, number];
-    // Drawn in the same turn of the event loop: later the browser has discarded the pixels.
-    for (const layer of view.picture.drawings()) context.drawImage(layer, left, CAPTION * scale);
     context.save();
-    context.translate(left, 0);
+    context.translate((k % columns) * wide, Math.floor(k / columns) * step);
+    context.drawImage(pictures[k] as HTMLCanvasElement, 0, CAPTION * scale);
     context.scale(scale, scale);
-    write(context, viewer, view, width / scale, CAPTION + height / scale);
+    write(context, viewer, view, wide / scale, CAPTION + high / scale);
     context.restore();
-    left += width;
   });
   return new Promise((done, failed) =>
     canvas.toBlob((blob) => (blob ? done(blob) : failed(new Error("the PNG could not be created"))), "image/png"),

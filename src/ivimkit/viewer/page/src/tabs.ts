@@ -30,7 +30,7 @@ export function tabs(all: Tab[]): { root: HTMLElement; open: (key: string) => vo
   bar.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
-    const now = handles.findIndex((handle) => handle === document.activeElement);
+    const now = handles.indexOf(document.activeElement as HTMLButtonElement);
     const next = handles[(now + step + handles.length) % handles.length];
     next?.focus();
     next?.click();

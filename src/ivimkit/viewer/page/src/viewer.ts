@@ -2,49 +2,19 @@
 
 import { blockCounts, isThinned } from "./blocks";
 import { gradesLut, withFaded, withTransparentZero } from "./colours";
-import { type Layout, Picture } from "./picture";
-import type { Grade, Lut, MapInfo, Range, ResultInfo, ScanVolume, Scene, Triple } from "./scene";
+import type { Field, Layout, Picture } from "./picture";
+import { type ImageInfo, type Look, imagesOf, isOpened, windowed } from "./images";
+import type { Lut, ResultInfo, Scene, Triple } from "./scene";
+import type { SavedView } from "./session";
 import { ExactValues } from "./exact";
 import { HEADER, type Values, type Volume, Volumes, gradedBytes, scaled, scaledAndFaded } from "./volume";
 
-export type Topic = "voxel" | "images" | "layout" | "looks" | "values";
-
-/** A scan to flip through: the one that was fitted, or that before the steps. */
-export type Flipped = "fitted" | "acquired";
-
-/** An image that can be a base or an overlay. */
-export interface ImageInfo {
-  key: string;
-  label: string;
-  factor: number;
-  unit: string;
-  limits: Range;
-  colormap: string;
-  url: string;
-  /** For one volume of a scan, which scan that is: there are many, and they are only bases. */
-  single: Flipped | null;
-  result: ResultInfo | null;
-  map: MapInfo | null;
-  /** For a status: the meaning of its numbers, from 1. */
-  grades: Grade[] | null;
-}
-
-/** How an image is shown, in its stored unit. */
-export interface Look {
-  colormap: string;
-  limits: Range;
-  /** Values outside are transparent. */
-  shown: Range;
-}
+export type Topic = "voxel" | "images" | "layout" | "looks" | "values" | "field" | "list";
 
 export interface View {
   picture: Picture;
   overlay: string | null;
   visible: boolean;
-}
-
-export function statusKey(result: ResultInfo): string {
-  return `${result.id}/status`;
 }
 
 /**
@@ -55,7 +25,7 @@ const MOST_BYTES = 2 ** 29;
 const OPACITY = 0.75;
 
 export class Viewer {
-  readonly images = new Map<string, ImageInfo>();
+  readonly images: Map<string, ImageInfo>;
   readonly views: View[] = [];
   base: string;
   voxel: Triple;
@@ -63,9 +33,13 @@ export class Viewer {
   opacity = OPACITY;
   radiological = true;
   smooth = false;
+  /** Whether the crosshair is drawn. */
+  crosshair = true;
   /** Whether values that the data do not determine are faded. */
   fading = true;
   private readonly looks = new Map<string, Look>();
+  /** Ranges from a drag that are not drawn yet. */
+  private readonly dragged = new Map<string, Partial<Look>>();
   private readonly volumes: Volumes;
   private readonly listeners: [Topic, () => void][] = [];
   private readonly values = new Map<string, Volume>();
@@ -80,48 +54,10 @@ export class Viewer {
     const largest = HEADER + 4 * blockCounts(scene).reduce((product, n) => product * n, 1);
     this.volumes = new Volumes(MOST_BYTES, largest);
     this.exact = isThinned(scene) ? new ExactValues(() => this.tell("values"), fail) : null;
-    for (const image of scene.images) this.addOfScan(`scan/${image.id}`, image, null);
-    for (const volume of scene.volumes) this.addOfScan(`volume/${volume.id}`, volume, "fitted");
-    for (const volume of scene.acquired) this.addOfScan(`acquired/${volume.id}`, volume, "acquired");
-    for (const result of scene.results) {
-      for (const map of result.maps) {
-        const key = `${result.id}/${map.name}`;
-        this.images.set(key, {
-          key,
-          label: map.label,
-          factor: map.factor,
-          unit: map.unit_shown,
-          limits: map.limits,
-          colormap: map.colormap,
-          url: map.url,
-          single: null,
-          result,
-          map,
-          grades: null,
-        });
-      }
-      const key = statusKey(result);
-      this.images.set(key, {
-        key,
-        label: "status",
-        factor: 1,
-        unit: "",
-        limits: [0, result.grades.length],
-        colormap: key,
-        url: result.grades_url,
-        single: null,
-        result,
-        map: null,
-        grades: result.grades,
-      });
-    }
+    this.images = imagesOf(scene);
     const keys = [...this.images.keys()];
     this.base = keys.find((key) => this.image(key).colormap === "gray") ?? (keys[0] as string);
-    this.voxel = scene.shape.map((n) => Math.floor(n / 2)) as Triple;
-  }
-
-  private addOfScan(key: string, { label, limits, url }: ScanVolume, single: Flipped | null): void {
-    this.images.set(key, { key, label, factor: 1, unit: "a.u.", limits, colormap: "gray", url, single, result: null, map: null, grades: null });
+    this.voxel = scene.tissue.start;
   }
 
   on(topics: Topic[], listener: () => void): void {
@@ -158,14 +94,18 @@ export class Viewer {
     this.views.push(view);
     picture.setVoxel(this.voxel);
     const key = this.base;
+    const [first] = this.views;
     // The overlay is fetched while the base image is drawn.
     const volumes = [this.volume(key), ...(overlay ? [this.volume(overlay)] : [])];
     await picture.start();
     picture.setLayout(this.layout);
     picture.setRadiological(this.radiological);
+    picture.setSmooth(this.smooth);
+    picture.setCrosshair(this.crosshair);
     await Promise.all(volumes);
     // Another one may have been chosen while this one was being fetched.
     while (!picture.grid) await this.showBase(view);
+    if (first && first !== view) picture.field = first.picture.field;
     await this.showOverlay(view);
     this.tell("images");
   }
@@ -242,10 +182,83 @@ export class Viewer {
     this.tell("looks");
   }
 
+  setCrosshair(on: boolean): void {
+    this.crosshair = on;
+    for (const { picture } of this.views) picture.setCrosshair(on);
+    this.tell("looks");
+  }
+
+  /** Show what a session holds, before there is a picture. */
+  adopt(saved: SavedView): void {
+    const { voxel, layout, base, looks, opacity, radiological, smooth, fading, crosshair } = saved;
+    Object.assign(this, { voxel, layout, opacity, radiological, smooth, fading, crosshair });
+    if (this.images.has(base)) this.base = base;
+    for (const [key, look] of looks) if (this.images.has(key) && look.colormap in this.scene.colormaps) this.looks.set(key, look);
+  }
+
+  saved(): Omit<SavedView, "arrangement"> {
+    const { voxel, layout, base, opacity, radiological, smooth, fading, crosshair } = this;
+    const overlays = this.views.map(({ overlay, visible }) => ({ key: overlay, visible }));
+    const field: Field = this.views[0]?.picture.field ?? [0, 0, 0, 1];
+    return { voxel, layout, base, overlays, looks: [...this.looks], opacity, radiological, smooth, fading, crosshair, field };
+  }
+
   setLayout(layout: Layout): void {
     this.layout = layout;
     for (const { picture } of this.views) picture.setLayout(layout);
     this.tell("layout");
+  }
+
+  /** Zoom all pictures alike, at the crosshair; 0 shows the whole field of view. */
+  zoom(factor: number): void {
+    this.views[0]?.picture.zoom(factor);
+    this.share(this.views[0]?.picture);
+  }
+
+  /** Zoom to the voxels with a fit. */
+  zoomToTissue(): void {
+    const [view] = this.views;
+    const { low, high } = this.scene.tissue;
+    const grid = view?.picture.grid;
+    if (!grid) return;
+    const ends = [grid.toTurned(low), grid.toTurned(high)] as const;
+    const [first, last] = [Math.min, Math.max].map((pick) => [0, 1, 2].map((k) => pick(ends[0][k] as number, ends[1][k] as number)) as Triple) as [Triple, Triple];
+    view.picture.zoomTo(first, last);
+    this.share(view.picture);
+  }
+
+  /** Move what is shown, from one position on the page to another, in all pictures alike. */
+  pan(picture: Picture, from: [number, number], to: [number, number]): void {
+    picture.pan(from, to);
+    this.share(picture);
+  }
+
+  /** Give the zoom of a picture to all others. */
+  share(picture: Picture | undefined): void {
+    if (!picture) return;
+    for (const view of this.views) if (view.picture !== picture) view.picture.field = picture.field;
+    this.tell("field");
+  }
+
+  /** The images whose range a drag sets: the overlays, or the base where none is seen. */
+  windowedNow(): string[] {
+    const seen = this.views.flatMap(({ overlay, visible }) => (overlay && visible && !this.image(overlay).grades ? [overlay] : []));
+    return seen.length ? seen : [this.base];
+  }
+
+  /**
+   * Set the range of an image to that before a drag, changed by the pixels of the drag. Drawn once
+   * for each frame, however fast the pointer is.
+   */
+  window(key: string, before: Look, right: number, up: number): void {
+    if (!this.dragged.size) requestAnimationFrame(() => void this.drawDragged());
+    this.dragged.set(key, { limits: windowed(before.limits, right, up) });
+  }
+
+  private async drawDragged(): Promise<void> {
+    const all = [...this.dragged];
+    this.dragged.clear();
+    for (const [key, look] of all) await this.setLook(key, look);
   }
 
   setVoxel(voxel: Triple): void {
@@ -266,7 +279,7 @@ export class Viewer {
   /** The shown value of an image at the crosshair, if it has been fetched. */
   valueOf(key: string): number | undefined {
     const grid = this.views[0]?.picture.grid;
-    const value = this.exact ? this.exact.value(key) : grid ? this.values.get(key)?.values[grid.offset(this.voxel)] : undefined;
+    const value = this.exact && !isOpened(this.image(key)) ? this.exact.value(key) : grid ? this.values.get(key)?.values[grid.offset(this.voxel)] : undefined;
     return value === undefined ? undefined : value * this.image(key).factor;
   }
 
@@ -276,6 +289,13 @@ export class Viewer {
     const grid = this.views[0]?.picture.grid;
     const where = this.doubtful.get(key);
     return Boolean(grid && where?.[grid.offset(this.voxel)]);
+  }
+
+  /** Add an image that was opened in the page, on the grid of the scan. */
+  open(image: ImageInfo, volume: Volume): void {
+    this.images.set(image.key, image);
+    this.volumes.put(image.url, volume);
+    this.tell("list");
   }
 
   async volume(key: string): Promise<Volume> {
@@ -338,7 +358,7 @@ export class Viewer {
 
   private tell(topic: Topic): void {
     if (topic === "images") this.forget();
-    if (topic === "images" || topic === "voxel") this.exact?.ask(this.voxel, [this.base, ...this.views.map((view) => view.overlay)].flatMap((key) => (key ? [this.image(key)] : [])));
+    if (topic === "images" || topic === "voxel") this.exact?.ask(this.voxel, [this.base, ...this.views.map((view) => view.overlay)].flatMap((key) => (key && !isOpened(this.image(key)) ? [this.image(key)] : [])));
     for (const [about, listener] of this.listeners) if (about === topic) listener();
   }
 }

@@ -32,6 +32,7 @@ export function parse(bytes: ArrayBuffer, name: string): Volume {
 
 /** Fetches volumes and keeps the most recently used. */
 export class Volumes {
+  private readonly own = new Map<string, Promise<Volume>>();
   private readonly kept = new Map<string, { volume: Promise<Volume>; bytes: number }>();
 
   constructor(
@@ -42,11 +43,18 @@ export class Volumes {
   ) {}
 
   get(url: string): Promise<Volume> {
+    const own = this.own.get(url);
+    if (own) return own;
     const found = this.kept.get(url) ?? this.fetched(url);
     this.kept.delete(url);
     this.kept.set(url, found);
     this.drop();
     return found.volume;
+  }
+
+  /** Keep one that the server does not have. */
+  put(url: string, volume: Volume): void {
+    this.own.set(url, Promise.resolve(volume));
   }
 
   /** Drop this one last, if it is kept. */

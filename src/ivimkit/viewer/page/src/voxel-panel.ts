@@ -1,8 +1,10 @@
 /** Voxel panel: signal, curves, estimates and status at the crosshair, and a refit. */
 
+import { curveButtons } from "./curve-files";
 import { element, tick } from "./dom";
 import { type FitOptions, estimatesTable, fitsContent, showPlot, signalTable, styled } from "./fits";
 import { short } from "./numbers";
+import type { PlotContent } from "./plot";
 import { RefitForm, type RefitRequest } from "./refit";
 import type { Fit, VoxelAnswer } from "./scene";
 import { EndedError, Latest, ServerError, getJson, postJson } from "./server";
@@ -30,6 +32,7 @@ export class VoxelPanel {
   private answer: VoxelAnswer | null = null;
   private request: RefitRequest | null = null;
   private refit: { fit: Fit; voxel: string } | null = null;
+  private content: PlotContent | null = null;
   private speaking = 0;
 
   constructor(private readonly viewer: Viewer) {
@@ -72,6 +75,7 @@ export class VoxelPanel {
       this.statuses,
       scene.has_scan ? null : element("p", { class: "note" }, `No measured signal: ${scene.why_no_scan ?? "the scan is not available."}`),
       this.plot,
+      curveButtons(this.plot, () => this.content, () => `voxel-${this.answer?.voxel.join("-")}`), // prettier-ignore
       boxes,
       this.tables,
       element("details", { class: "as-table" }, element("summary", {}, "Signal and residuals as a table"), this.signals),
@@ -147,7 +151,8 @@ export class VoxelPanel {
     const shown = all.filter(({ fit }) => !this.hidden.has(fit.id));
     const title = this.sentence(answer);
     const options = { ...this.options, marks: refit ? this.form.thresholds : [] };
-    showPlot(this.plot, fitsContent(title, answer.measured, answer.averaged, shown, options), shown);
+    this.content = fitsContent(title, answer.measured, answer.averaged, shown, options);
+    showPlot(this.plot, this.content, shown);
     this.tables.replaceChildren(estimatesTable(all, "Estimates of this voxel"));
     this.signals.replaceChildren(signalTable(answer.averaged, all, "Signal and residuals of this voxel"));
     this.root.dataset.voxel = answer.voxel.join(",");
