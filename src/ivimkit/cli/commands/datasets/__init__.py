@@ -10,6 +10,7 @@ __all__ = ["datasets"]
 
 datasets = command_group(
     "datasets",
-    {"list": list_datasets, "fetch": fetch},
+    {"fetch": fetch},
     about="Public scans by name, to try things on.",
+    questions={"list": list_datasets},
 )
