@@ -232,6 +232,8 @@ def _read_text(file: Path, separator: str) -> pd.DataFrame:
             na_values=_EMPTY_CELLS,
             index_col=False,
             low_memory=False,
+            # Before pandas 3 the default was faster, and off by the last digit.
+            float_precision="round_trip",
         )
     except pd.errors.ParserWarning:
         raise ValueError("it has rows with more cells than the header") from None
