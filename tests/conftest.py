@@ -128,12 +128,12 @@ def pictures() -> Iterator[Pictures]:
     state, blank, draw = Pictures(), _blank(), Figure.savefig
 
     def save(figure: Figure, target: str | Path | io.BytesIO, **options: Any) -> None:
-        kind = str(options.get("format") or Path(str(target)).suffix[1:])
         if state.drawn:
             draw(figure, target, **options)
         elif isinstance(target, io.BytesIO):
-            target.write(blank[kind])
+            target.write(blank[str(options.get("format", "png"))])
         else:
+            kind = str(options.get("format") or Path(target).suffix[1:])
             Path(target).write_bytes(blank.get(kind, b"%PDF-1.4"))
 
     with pytest.MonkeyPatch.context() as patch:

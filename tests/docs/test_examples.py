@@ -21,6 +21,7 @@ def test_every_example_has_a_test(example: Path) -> None:
     assert f"def test_{example.stem}(" in Path(__file__).read_text(encoding="utf-8")
 
 
+@pytest.mark.drawn
 def test_dipy_example(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

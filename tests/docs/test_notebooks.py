@@ -44,7 +44,6 @@ def test_every_picture_is_there_and_follows_its_code(page: Path) -> None:
             before = kind
 
 
-@pytest.mark.usefixtures("blank_pictures")
 def test_the_prostate_notebook_reads_a_real_scan(
     shared_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -88,6 +88,7 @@ def _with_line(picture: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
     size = 0.7 * height
     # The whole line, also below a narrow picture.
     length = ImageFont.load_default(size).getlength(text)
-    font = ImageFont.load_default(size * min(1.0, (columns - height) / length))
+    size = max(size * min(1.0, (columns - height) / length), 1.0)
+    font = ImageFont.load_default(size)
     ImageDraw.Draw(page).text((height // 2, rows + height // 2), text, _INK, font, anchor="lm")
     return np.asarray(page, dtype=np.uint8)
