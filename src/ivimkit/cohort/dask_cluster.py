@@ -28,6 +28,9 @@ __all__ = ["DaskWorkers", "dask_workers", "fit_by_worker"]
 _ANSWER_S = 10
 """Time after which a scheduler or workers that do not answer are given up, seconds."""
 
+_PORTABLE_BITS = "ivimkit-portable-bits"
+"""Name of what sets them in workers."""
+
 _log = logging.getLogger("distributed.client")
 
 _one_scan = threading.Lock()
@@ -181,7 +184,7 @@ def _make_portable(client: Any) -> None:
 
     # Workers get this class as code: by its name they would load ivimkit, and numba, first.
     class PortableBits(WorkerPlugin):
-        name = "ivimkit-portable-bits"
+        name = _PORTABLE_BITS
 
         def __init__(self, variables: dict[str, str]) -> None:
             self.variables = variables
@@ -190,17 +193,34 @@ def _make_portable(client: Any) -> None:
             import os
             import sys
 
+            self.own = {name: os.environ.get(name) for name in self.variables}
             if "numba" not in sys.modules:
                 os.environ.update(self.variables)
+
+        def teardown(self, worker: Any) -> None:
+            import os
+
+            for name, text in self.own.items():
+                if text is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = text
+
+    def is_set(dask_scheduler: Any) -> bool:
+        return _PORTABLE_BITS in dask_scheduler.worker_plugins
 
     def is_portable() -> bool:
         from ivimkit.portable_bits import has_portable_bits
 
         return has_portable_bits()
 
+    was_set = client.run_on_scheduler(is_set)
     client.register_plugin(PortableBits(dict(VARIABLES)))
     n_others = sum(not one for one in client.run(is_portable).values())
     if n_others:
+        # A call that is refused leaves the cluster as it was: later workers are not portable.
+        if not was_set:
+            client.unregister_worker_plugin(_PORTABLE_BITS)
         raise InputError(
             f"{several(n_others, 'worker')} of the cluster cannot compute portable bits, having "
             "loaded numba or numpy for their own processors; expected none. Start them anew, on "

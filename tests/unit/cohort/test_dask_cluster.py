@@ -10,7 +10,7 @@ import pytest
 
 from ivimkit.cohort import Ledger, Recipe, dask_workers, find_bids, plan, run
 from ivimkit.errors import InputError, OptionError
-from ivimkit.portable_bits import cpu_target
+from ivimkit.portable_bits import VARIABLES, cpu_target
 from killer_recipe import KillerRecipe
 from unit.cohort.conftest import without_times
 
@@ -103,6 +103,13 @@ def test_portable_bits_reach_new_workers_only(cluster, made_dataset, bids):
         dask_workers(cluster.scheduler_address, portable_bits=True),
     ):
         pass
+    # A refused call changes no worker that comes later: numba would compile all anew there.
+    with distributed.Client(cluster, set_as_default=False) as client:
+        plugins = client.run_on_scheduler(
+            lambda dask_scheduler: list(dask_scheduler.worker_plugins)
+        )
+        assert "ivimkit-portable-bits" not in plugins
+        assert not any(client.run(lambda: VARIABLES.keys() & os.environ.keys()).values())
     shown = bids(made_dataset, "participant", "--portable-bits", code=2)
     assert "asked for too late" in shown
     with (
