@@ -96,13 +96,7 @@ def with_participants(table: pd.DataFrame, path: Path | None) -> pd.DataFrame:
     if path is None or not path.is_file():
         return table
     with untrusted(lambda why: FileFormatError(f"{path}: {why}; expected a table of BIDS")):
-        about = pd.read_csv(
-            path,
-            sep="\t",
-            dtype={"participant_id": str},
-            na_values="n/a",
-            float_precision="round_trip",
-        )
+        about = pd.read_csv(path, sep="\t", dtype={"participant_id": str}, na_values="n/a")
     if "participant_id" not in about.columns:
         raise FileFormatError(
             f"{path} has no column participant_id; expected one, as BIDS has it. Correct the file"

@@ -217,6 +217,13 @@ def _damaged(file: Path, ending: str, why: str) -> FileFormatError:
     )
 
 
+def _exact_numbers() -> dict[str, Any]:
+    """Return what makes pandas read numbers to the last digit, as it does from version 3 on."""
+    import pandas as pd
+
+    return {} if int(pd.__version__.split(".")[0]) >= 3 else {"float_precision": "round_trip"}
+
+
 def _read_text(file: Path, separator: str) -> pd.DataFrame:
     import pandas as pd
 
@@ -232,8 +239,7 @@ def _read_text(file: Path, separator: str) -> pd.DataFrame:
             na_values=_EMPTY_CELLS,
             index_col=False,
             low_memory=False,
-            # Before pandas 3 the default was faster, and off by the last digit.
-            float_precision="round_trip",
+            **_exact_numbers(),
         )
     except pd.errors.ParserWarning:
         raise ValueError("it has rows with more cells than the header") from None
