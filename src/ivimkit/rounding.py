@@ -14,6 +14,7 @@ from ivimkit.parameter import Parameter
 
 __all__ = [
     "NONE",
+    "after_number",
     "change",
     "how_shown",
     "in_unit",
@@ -261,6 +262,21 @@ def how_shown(unit: str) -> tuple[str, float]:
     ('10⁻³ mm²/s', 1000.0)
     """
     return _SHOWN.get(unit, (unit.replace("^2", "²"), 1.0))
+
+
+def after_number(parameter: Parameter) -> str:
+    """Return the unit as it follows a number, with its space; empty without a unit.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> from ivimkit.rounding import after_number
+    >>> model = ik.models.get("biexp")
+    >>> after_number(model["D"]), after_number(model["f"])
+    (' ·10⁻³ mm²/s', '')
+    """
+    unit = shown_unit(parameter)
+    return f" {'·' if unit.startswith('10') else ''}{unit}" if unit else ""
 
 
 def unbroken_unit(parameter: Parameter) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from ivimkit.datasets._transfer import Progress, cache_folder, no_progress, transfer
 from ivimkit.errors import FileFormatError, OutputExistsError
 from ivimkit.extend.data_set import DataSet, Download
+from ivimkit.io.checksum import sha256
 from ivimkit.io.json_text import read_json, write_json
 from ivimkit.writing import full_path, told_as_input, write_folder
 
@@ -70,7 +70,7 @@ def fetched(data_set: DataSet, out: Path | None, overwrite: bool, progress: Prog
     def write(stage: Path) -> None:
         for download in data_set.downloads:
             _put(download, stage, data_set, progress)
-        sums = {name: _checksum(stage / name) for name in data_set.files}
+        sums = {name: sha256(stage / name) for name in data_set.files}
         write_json(stage / RECORD, _record(data_set, sums))
 
     write_folder(folder, [*data_set.files, RECORD], write)
@@ -111,7 +111,7 @@ def _is_complete(found: Fetched) -> bool:
     if set(expected) != set(found.data_set.files):
         return False
     return all(
-        path.is_file() and _checksum(path) == expected[name] for name, path in found.paths.items()
+        path.is_file() and sha256(path) == expected[name] for name, path in found.paths.items()
     )
 
 
@@ -140,8 +140,3 @@ def _record(data_set: DataSet, sums: Mapping[str, str]) -> dict[str, object]:
         ],
         "sha256": dict(sums),
     }
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,7 +7,7 @@ from typing import Any
 
 from ivimkit import steps as available
 from ivimkit.errors import OptionError
-from ivimkit.extend.option_values import typed
+from ivimkit.extend.option_values import options_of, typed
 from ivimkit.extend.preprocessing_step import STAGES, Step
 from ivimkit.scan.history import History
 
@@ -116,19 +116,12 @@ def _read(text: str) -> Step:
             f"{', '.join(available.names())}"
         )
     usual = available.get(name).options()
-    options: dict[str, Any] = {}
-    for word in assignments:
-        option, equals, value = (part.strip() for part in word.partition("="))
-        if not (option and equals and value):
-            raise OptionError(
-                f"step {name} has {word!r}; expected an option and a value, like "
-                f"{_example(name, usual)}"
-            )
-        if option in options:
-            raise OptionError(f"step {name} has option {option} twice; expected it once")
-        # An option that the step does not have is refused below, with a list of those it has.
-        what = f"option {option} of step {name}"
-        options[option] = typed(what, value, usual[option]) if option in usual else value
+
+    def read(option: str, value: str) -> Any:
+        return typed(f"option {option} of step {name}", value, usual[option])
+
+    example = _example(name, usual)
+    options = options_of(f"step {name}", assignments, usual, read, example=example)
     return available.get(name, **options)
 
 

@@ -11,7 +11,7 @@ from ivimkit.errors import OptionError
 from ivimkit.extend.derived_maps import describe
 from ivimkit.parameter import Parameter
 from ivimkit.quality.normal_quantile import NORMAL_975
-from ivimkit.rounding import in_unit, legible_error, shown_unit, thousands
+from ivimkit.rounding import after_number, in_unit, legible_error, shown_unit, thousands
 from ivimkit.rounding import limits as limits_in_unit
 
 if TYPE_CHECKING:
@@ -102,12 +102,10 @@ def _difference(parameter: Parameter, row: Any, words: bool, with_limits: bool) 
     low, high = float(row["value_difference_lo"]), float(row["value_difference_hi"])
     error = legible_error((high - low) / (2 * NORMAL_975), lesion, reference)
     both = " against ".join(in_unit(parameter, value, error) for value in (lesion, reference))
-    unit = shown_unit(parameter)
-    joined = f" {'·' if unit.startswith('10') else ''}{unit}" if unit else ""
     notes = [_direction(row, reference, words)]
     notes += [_interval(parameter, row)] if with_limits else []
     notes += ["fit of the mean signal"] if row["basis"] == "mean signal" else []
-    return f"{parameter.symbol} {both}{joined} ({'; '.join(notes)})"
+    return f"{parameter.symbol} {both}{after_number(parameter)} ({'; '.join(notes)})"
 
 
 def _direction(row: Any, reference: float, words: bool) -> str:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-from ivimkit.quality.central_values import MIN_VALUES, Estimate, difference_of
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.quality.central_values import MIN_VALUES, Estimate, difference_of, of_voxels
 from ivimkit.quality.effect_size import Effect
+from ivimkit.scan.blocks import finite
 
-__all__ = ["Evidence", "Verdict", "judge"]
+__all__ = ["Evidence", "Verdict", "evidence_of", "judge"]
 
 MIN_RELIABLE_SHARE = 0.5
 """Share of the voxels with a value that must be reliable for a statement about the voxels."""
@@ -42,6 +47,32 @@ class Evidence:
     def enough(self) -> bool:
         """Whether the voxels used represent the region."""
         return self.n >= MIN_VALUES and self.n >= MIN_RELIABLE_SHARE * self.of
+
+
+def evidence_of(
+    values: NDArray[Any],
+    unreliable: NDArray[np.bool_],
+    region: NDArray[np.bool_],
+    signal: Estimate,
+    *,
+    reliable_only: bool,
+) -> tuple[NDArray[np.float64], Evidence]:
+    """Return the values of a map that are used in a region, and what is known about it.
+
+    Parameters
+    ----------
+    values : ndarray
+        The map.
+    unreliable, region : ndarray of bool, shape of the map
+        Voxels whose value is not reliable; those of the region.
+    signal : Estimate
+        The fit of the mean signal.
+    reliable_only : bool
+        Whether to leave out voxels whose value is not reliable.
+    """
+    every, reliable = finite(values[region]), finite(values[region & ~unreliable])
+    used = reliable if reliable_only else every
+    return used, Evidence(of_voxels(used), reliable.size, used.size, every.size, signal)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from ivimkit.extend.derived_maps import describe
 from ivimkit.parameter import Parameter
 from ivimkit.quality.difference import Difference
-from ivimkit.rounding import in_unit, legible_error, shown_unit, thousands
+from ivimkit.rounding import after_number, in_unit, legible_error, thousands
 
 __all__ = ["difference_sentence", "mean_difference"]
 
@@ -48,10 +48,10 @@ def difference_sentence(found: Difference, maps: Sequence[str] | None = None) ->
             continue
         value = mean_difference(parameter, row)
         low, high = (in_unit(parameter, float(row[key]), sd) for key in ("lower", "upper"))
-        unit = shown_unit(parameter)
-        unit = f" {'·' if unit.startswith('10') else ''}{unit}" if unit else ""
         sign = "" if value.startswith("−") else "+"
-        parts.append(f"{parameter.symbol} {sign}{value} ({low} to {high}){unit}")
+        parts.append(
+            f"{parameter.symbol} {sign}{value} ({low} to {high}){after_number(parameter)}"
+        )
     agreement = any("(" in part for part in parts)
     about = "; in brackets the limits of agreement, which contain 95 % of the voxels"
     first, second = found.names

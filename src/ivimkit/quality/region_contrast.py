@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.derived_maps import describe
-from ivimkit.quality.central_values import Estimate, of_mean_signal, of_voxels
-from ivimkit.quality.contrast_verdict import Evidence, Verdict, judge
+from ivimkit.quality.central_values import Estimate, of_mean_signal
+from ivimkit.quality.contrast_verdict import Evidence, Verdict, evidence_of, judge
 from ivimkit.quality.effect_size import Effect, effect
 from ivimkit.quality.region_fit import roi_fit
 from ivimkit.quality.table_rows import labels_like, map_names, mean_sd, table_of
@@ -222,16 +222,12 @@ class _Group:
         fits: FitResult | None,
         position: int,
     ) -> _Group:
-        every = finite(result.maps[name][region])
-        reliable = finite(result.maps[name][region & ~result.unreliable(name)])
         signal = Estimate()
         if fits is not None:
             parameter = describe(name, result.model.quantities)
             signal = of_mean_signal(fits, name, position, parameter)
-        values = reliable if reliable_only else every
-        return cls(
-            values, Evidence(of_voxels(values), reliable.size, values.size, every.size, signal)
-        )
+        values, unreliable = result.maps[name], result.unreliable(name)
+        return cls(*evidence_of(values, unreliable, region, signal, reliable_only=reliable_only))
 
 
 def _mean_fits(

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from ivimkit.extend.derived_maps import describe
 from ivimkit.parameter import Parameter
-from ivimkit.quality.central_values import Estimate, of_mean_signal, of_voxels
-from ivimkit.quality.contrast_verdict import Evidence
-from ivimkit.scan.blocks import finite
+from ivimkit.quality.central_values import Estimate, of_mean_signal
+from ivimkit.quality.contrast_verdict import Evidence, evidence_of
 from ivimkit.scan.labels import Labels
 
 if TYPE_CHECKING:
@@ -89,14 +88,12 @@ def region_estimates(
         parameter = describe(name, result.model.quantities)
         values, unreliable = result.maps[name], result.unreliable(name)
         for position, region in enumerate(labels):
-            inside = labels[region]
-            every = finite(values[inside])
-            reliable = finite(values[inside & ~unreliable])
-            used = reliable if reliable_only else every
             signal = Estimate()
             if means is not None:
                 signal = of_mean_signal(means, name, position, parameter)
-            evidence = Evidence(of_voxels(used), reliable.size, used.size, every.size, signal)
+            _, evidence = evidence_of(
+                values, unreliable, labels[region], signal, reliable_only=reliable_only
+            )
             found.append(_chosen(region, name, parameter, evidence))
     order = {region: position for position, region in enumerate(labels)}
     return tuple(sorted(found, key=lambda one: order[one.region]))

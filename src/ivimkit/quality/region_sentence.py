@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ivimkit.extend.derived_maps import describe
 from ivimkit.parameter import Parameter
 from ivimkit.quality.map_summary import summary_rows
 from ivimkit.quality.region_estimates import RegionEstimate
 from ivimkit.rounding import (
+    after_number,
     in_unit,
     interval,
     legible_error,
     shown_factor,
-    shown_unit,
     spread,
     thousands,
 )
@@ -22,7 +22,7 @@ from ivimkit.rounding import (
 if TYPE_CHECKING:
     from ivimkit.fitting.result import FitResult
 
-__all__ = ["estimate_text", "regions_sentence", "voxels_sentence"]
+__all__ = ["estimate_text", "median_text", "regions_sentence", "voxels_sentence"]
 
 _BASES = {
     "voxels": "medians of the reliable voxels",
@@ -49,6 +49,21 @@ def estimate_text(one: RegionEstimate, *others: RegionEstimate) -> str:
         in_unit(one.parameter, number, error) for number in (found.value, found.low, found.high)
     )
     return f"{value} ({low} to {high})"
+
+
+def median_text(parameter: Parameter, row: Mapping[str, Any]) -> str:
+    """Write the median of a map with its quartiles: ``1.33 (1.10 to 1.52)``.
+
+    Parameters
+    ----------
+    parameter : Parameter
+        Describes the map.
+    row : mapping
+        The row of the map in `ivimkit.quality.summary_rows`.
+    """
+    width, factor = spread(row["q25"], row["q75"]), shown_factor(parameter)
+    ends = interval(row["q25"] * factor, row["q75"] * factor)
+    return f"{in_unit(parameter, row['median'], width)} ({ends})"
 
 
 def regions_sentence(found: Sequence[RegionEstimate]) -> str:
@@ -94,10 +109,7 @@ def voxels_sentence(result: FitResult, maps: Sequence[str]) -> str:
     parts = []
     for name, row in rows.items():
         parameter = describe(name, result.model.quantities)
-        width, factor = spread(row["q25"], row["q75"]), shown_factor(parameter)
-        value = in_unit(parameter, row["median"], width)
-        ends = interval(row["q25"] * factor, row["q75"] * factor)
-        parts.append(f"{parameter.symbol} {value} ({ends}){_unit(parameter)}")
+        parts.append(f"{parameter.symbol} {median_text(parameter, row)}{_unit(parameter)}")
     n = thousands(max(row["n"] for row in rows.values()))
     return (
         f"All {n} voxels together: {', '.join(parts)}; medians, with the quartiles in brackets. "
@@ -134,7 +146,4 @@ def _extremes(known: Sequence[RegionEstimate]) -> str:
 
 
 def _unit(parameter: Parameter) -> str:
-    unit = shown_unit(parameter)
-    if not unit:
-        return ""
-    return f" {'·' if unit.startswith('10') else ''}{unit}".replace(" mm", "\u00a0mm")
+    return after_number(parameter).replace(" mm", "\u00a0mm")

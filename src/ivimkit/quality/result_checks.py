@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from ivimkit.quality.voxels_and_signal import Disagreement
     from ivimkit.scan.checks import ScanFinding
 
-__all__ = ["THRESHOLDS", "WORDS", "Light", "Threshold", "lights"]
+__all__ = ["DECAY", "THRESHOLDS", "WORDS", "Light", "Threshold", "lights"]
+
+DECAY = "decay of the signal"
+"""Name of the check that there is if a result contains no information."""
 
 
 def lights(
@@ -106,7 +109,7 @@ def _decay(result: FitResult, noise: NoiseEstimate | None) -> Iterator[Light]:
     why = nothing_to_read(result, noise=noise) if result.codes.fitted.total else ""
     if why:
         advice = "Do not interpret any map. Check the b-values, the mask and the scan."
-        yield Light("decay of the signal", "red", why, advice)
+        yield Light(DECAY, "red", why, advice)
 
 
 def _coverage(result: FitResult) -> Light:

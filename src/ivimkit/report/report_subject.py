@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit import organs, quality
 from ivimkit.errors import OptionError
+from ivimkit.extend.derived_maps import describe
 from ivimkit.fitting.result import FitResult
+from ivimkit.quality.central_values import Estimate
 from ivimkit.quality.difference import Difference
 from ivimkit.quality.fit_residuals import Residuals, residuals
+from ivimkit.quality.region_estimates import RegionEstimate, region_estimates
 from ivimkit.quality.residual_findings import Finding, residual_findings
+from ivimkit.quality.result_checks import DECAY
 from ivimkit.report.section_blocks import Beside, Block
 from ivimkit.scan.checks import ScanFinding
 from ivimkit.scan.labels import Labels
@@ -182,7 +186,44 @@ class Subject:
         order = [one for one in self.faults(side) or () if one.kind == "order"]
         if order:
             return f"The scan cannot be right: {order[0].text}."
-        return quality.nothing_to_read(side.result)
+        if not side.result.codes.fitted.total:
+            return quality.nothing_to_read(side.result)
+        # The checks have looked, which takes two images of the scan.
+        return next((one.reason for one in self.lights[side.name] if one.name == DECAY), "")
+
+    @cached_property
+    def numbers(self) -> Mapping[str, tuple[RegionEstimate, ...]]:
+        """Numbers of lesion and reference, or of the regions, of each result, by its name."""
+        return {side.name: tuple(self._numbers(side)) for side in self.sides}
+
+    def _numbers(self, side: Side) -> Iterable[RegionEstimate]:
+        if self.lesion is not None:
+            return self._of_lesion(self.lesion, side)
+        if self.labels is None:
+            return ()
+        result = side.result
+        # One region leaves room for what only blood determines.
+        known = result.model.shown_maps if len(self.labels) == 1 else result.model.robust_maps
+        return region_estimates(
+            result,
+            self.labels,
+            [name for name in known if name in result.maps],
+            means=self.means.get(side.name),
+            reliable_only=self.reliable_only is not False,
+        )
+
+    def _of_lesion(self, lesion: Lesion, side: Side) -> Iterator[RegionEstimate]:
+        """Yield the numbers that the sentence compares."""
+        table = self.comparisons[side.name]
+        names = [name for name in side.result.model.robust_maps if name in table.index]
+        for of, region in (("lesion", lesion.name), ("reference", lesion.reference_name)):
+            for name in names:
+                row: Any = table.loc[name]
+                keys = (f"{of}_value", f"{of}_value_lo", f"{of}_value_hi")
+                parameter = describe(name, side.result.model.quantities)
+                estimate = Estimate(*(float(row[key]) for key in keys))
+                basis, why = str(row["basis"]), str(row["why"])
+                yield RegionEstimate(region, name, parameter, basis, estimate, why)
 
     @cached_property
     def means(self) -> Mapping[str, FitResult]:

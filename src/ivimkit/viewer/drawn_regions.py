@@ -13,6 +13,7 @@ from ivimkit import io, quality
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.fitting.result import FitResult
 from ivimkit.io.names_of_labels import with_names
+from ivimkit.scan.blocks import finite
 from ivimkit.scan.labels import Labels
 from ivimkit.viewer.loaded_labels import MAX_LABEL, zipped
 from ivimkit.viewer.study import Study
@@ -83,7 +84,7 @@ def describe_regions(study: Study, drawing: Drawing) -> dict[str, Any]:
     status: Any = quality.roi_status(result, labels)
     regions = []
     for number, name in labels.names.items():
-        rows = table.loc[name]
+        rows, inside = table.loc[name], labels.array == number
         counts = status.loc[name]
         region = {
             "number": number,
@@ -95,7 +96,7 @@ def describe_regions(study: Study, drawing: Drawing) -> dict[str, Any]:
                 {
                     "map": row,
                     **{key: rows.loc[row, key] for key in _STATISTICS},
-                    **_range(result, labels, number, row),
+                    **_range(result.maps[row][inside]),
                 }
                 for row in rows.index
             ],
@@ -202,10 +203,9 @@ def _names(text: str) -> dict[int, str]:
     return named
 
 
-def _range(result: FitResult, labels: Labels, number: int, name: str) -> dict[str, float]:
-    """Return the smallest and the largest value of a map in a region; NaN if it has none."""
-    values = result.maps[name][labels.array == number]
-    known = values[np.isfinite(values)]
+def _range(values: NDArray[Any]) -> dict[str, float]:
+    """Return the smallest and the largest value; NaN if there is none."""
+    known = finite(values)
     if not known.size:
         return {"min": np.nan, "max": np.nan}
     return {"min": float(known.min()), "max": float(known.max())}

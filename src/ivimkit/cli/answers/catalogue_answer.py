@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -137,7 +136,7 @@ def _models() -> Iterator[ModelEntry]:
             continue
         parameters = [
             ParameterEntry(
-                p.name, p.symbol, p.unit, _or_none(p.lower), _or_none(p.upper), float(p.start)
+                p.name, p.symbol, p.unit, float(p.lower), float(p.upper), float(p.start)
             )
             for p in model.parameters
         ]
@@ -151,7 +150,3 @@ def _plugins(plugins: Any) -> list[PluginEntry]:
     return [
         PluginEntry(name=one.name, title=one.title, options=dict(one.options())) for one in found
     ]
-
-
-def _or_none(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
-import numpy as np
 
 from ivimkit.cli.answers.json_answer import Answer
 from ivimkit.noise import ShellSignal
@@ -147,9 +146,9 @@ def shell_forms(signals: Sequence[ShellSignal]) -> list[ShellForm]:
             high=float(one.high),
             n_volumes=int(one.shell.count),
             n_directions=one.shell.n_directions,
-            mean_signal=_or_none(one.mean),
-            snr=_or_none(one.snr),
-            snr_of_mean=_or_none(one.snr_of_mean),
+            mean_signal=float(one.mean),
+            snr=float(one.snr),
+            snr_of_mean=float(one.snr_of_mean),
             variables=dict(one.shell.variables),
         )
         for one in signals
@@ -185,16 +184,12 @@ def parameter_forms(found: ProtocolErrors | None) -> list[ParameterForm]:
             name=one.name,
             unit=one.unit,
             typical=float(one.typical),
-            sd=_or_none(one.sd),
-            simulated_sd=_or_none(one.simulated_sd),
-            simulated_bias=_or_none(one.simulated_bias),
+            sd=float(one.sd),
+            simulated_sd=float(one.simulated_sd),
+            simulated_bias=float(one.simulated_bias),
             per_voxel=bool(one.per_voxel),
-            region_voxels=_or_none(one.region_voxels),
+            region_voxels=float(one.region_voxels),
             verdict=one.verdict,
         )
         for one in found.parameters
     ]
-
-
-def _or_none(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from ivimkit.cli.answers.json_answer import Row
 from ivimkit.cli.answers.table_answers import FitAnswer, FittedScan, StatusForm
 from ivimkit.fitting.result import FitResult
-from ivimkit.io.json_text import plain
 from ivimkit.quality import main_maps, summary_rows
 from ivimkit.quality.status_checks import status_rows
 
@@ -45,9 +43,7 @@ def fitted_scan(scan: str, result: FitResult, folder: Path) -> FittedScan:
         threads=record.threads,
         maps=_maps(result),
         status=[
-            StatusForm(
-                row.words, int(row.n), None if math.isnan(row.share) else row.share, row.sentence
-            )
+            StatusForm(row.words, int(row.n), row.share, row.sentence)
             for row in status_rows(result)
         ],
     )
@@ -57,9 +53,8 @@ def _maps(result: FitResult) -> list[Row]:
     names = main_maps(result)
     errors = {name: f"{name}_sd" for name in names if f"{name}_sd" in result.maps}
     sds = summary_rows(result, list(errors.values())) if errors else {}
-    rows = []
+    rows: list[Row] = []
     for name, row in summary_rows(result, names).items():
         sd = {"sd": sds[errors[name]]["median"]} if name in errors else {}
         rows.append({"map": name, **row, **sd})
-    found: list[Row] = plain(rows, lambda _: None)
-    return found
+    return rows

@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 
 from ivimkit import cohort
-from ivimkit.cli.options.assignments import number, number_list, parse_assignments, words
+from ivimkit.cli.options.assignments import number_list, parse_assignments, words
 from ivimkit.cli.options.bids_options import BidsDataset, BidsMachine, BidsOutput
 from ivimkit.cli.options.fit_setup import FitSetup
 from ivimkit.cli.options.model_file import is_model_file
@@ -28,6 +28,7 @@ from ivimkit.cohort.ledger import DONE as FITTED
 from ivimkit.cohort.ledger import FAILED, UNSUITABLE
 from ivimkit.cohort.subjects import SIGMA
 from ivimkit.errors import OptionError
+from ivimkit.extend.option_values import number_or_text
 from ivimkit.fitting.pooled_prior import SHARED
 from ivimkit.fitting.settings import FitSettings
 from ivimkit.noise import FIT_SOURCES
@@ -188,7 +189,7 @@ class BidsRun:
 
     @property
     def _fixed(self) -> dict[str, float | str]:
-        return parse_assignments(self.setup.fix, "--fix", _FIX_EXAMPLE, _number_or_text)
+        return parse_assignments(self.setup.fix, "--fix", _FIX_EXAMPLE, number_or_text)
 
     @property
     def _setup(self) -> FitSetup:
@@ -202,7 +203,7 @@ class BidsRun:
         given = self.setup.sigma
         if given is None or given in FIT_SOURCES:
             return given
-        level = _number_or_text(given)
+        level = number_or_text(given)
         if isinstance(level, str):
             return cohort.MAP
         if not (math.isfinite(level) and level > 0):
@@ -355,13 +356,6 @@ class BidsRun:
         rest = "; the others were not begun" if done.stopped else ""
         say_error(f"failed: {several(len(done.failed), 'scan')}: {names}{rest}")
         return FAULT
-
-
-def _number_or_text(text: str) -> float | str:
-    try:
-        return number(text)
-    except ValueError:
-        return text
 
 
 def _labels(given: Sequence[str] | None) -> list[str]:

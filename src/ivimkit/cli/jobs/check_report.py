@@ -157,19 +157,26 @@ class CheckReport:
         found = scan_findings(dwi)
         error = _why_not(dwi, model, method, found)
         lines = list(check_findings(dwi, signals, model, error, found))
+        answer = _described(name, dwi, model, method)
+        answer.can_be_fitted = error is None
+        answer.error = None if error is None else str(error)
+        answer.checks = [_finding(mark, text) for mark, _, text in lines]
         self.screen.show(Text(name, style="bold"), *scan_facts(dwi), "", *map(_line, lines))
-        motion = None
         if self.motion and not any(finding.is_hopeless for finding in found):
             motion = self._show_motion(dwi)
+            answer.motion = None if motion is None else _finding(motion.mark, motion.text)
         split = self._threshold(method)
         shown = signals
         if any(finding.kind == "spread" for finding in found):
             # The difference between such volumes is not noise.
             shown = tuple(replace(signal, sigma=math.nan) for signal in signals)
         noise, sigma = _noise(dwi, found)
+        answer.shells, answer.noise, answer.sigma = shell_forms(shown), noise, sigma
         coverage = dwi.acquisition.coverage()
         left = dwi.acquisition.perfusion_left(b_split=split)
-        steps_seen = _before_fit(dwi, found)
+        answer.b_split, answer.coverage = split, coverage_forms(coverage)
+        answer.perfusion_left = perfusion_form(left)
+        answer.before_the_fit = _before_fit(dwi, found)
         self.screen.show(
             "",
             _title("Settings" if dwi.acquisition.variables else "b-values"),
@@ -184,9 +191,8 @@ class CheckReport:
             _title(f"Perfusion signal left, exp(-b D*), in %; D* in {how_shown(RATE_UNIT)[0]}"),
             perfusion_table(left, split),
             "",
-            *_told_before_fit(steps_seen),
+            *_told_before_fit(answer.before_the_fit),
         )
-        errors = None
         if error is None:
             errors = self.errors.found(
                 dwi.for_variables(model.variables).acquisition,
@@ -196,36 +202,12 @@ class CheckReport:
                 measured_snr=snr_of_scan(dwi, signals, sigma),
             )
             self.screen.show(*errors.shown(), "")
-        verdict = _verdict(model, method, error, found)
-        self.screen.show(Text(f"{name}: {verdict}", style="bold"))
+            answer.snr = None if errors.errors is None else errors.snr
+            answer.parameters = parameter_forms(errors.errors)
+        answer.verdict = _verdict(model, method, error, found)
+        self.screen.show(Text(f"{name}: {answer.verdict}", style="bold"))
         refused = error is not None or (self.scan.strict and any(f.is_fault for f in found))
-        if self.screen.json:
-            self.answers.append(
-                ScanCheck(
-                    scan=name,
-                    can_be_fitted=error is None,
-                    verdict=verdict,
-                    error=None if error is None else str(error),
-                    shape=list(dwi.shape),
-                    voxel_size=[float(edge) for edge in dwi.geometry.voxel_size],
-                    n_volumes=dwi.acquisition.n_volumes,
-                    n_voxels=int(dwi.mask.size),
-                    n_voxels_fitted=int(dwi.n_voxels),
-                    model=model.name,
-                    method=method.name,
-                    checks=[_finding(mark, text) for mark, _, text in lines],
-                    motion=None if motion is None else _finding(motion.mark, motion.text),
-                    shells=shell_forms(shown),
-                    noise=noise,
-                    sigma=sigma if math.isfinite(sigma) else None,
-                    b_split=split,
-                    coverage=coverage_forms(coverage),
-                    perfusion_left=perfusion_form(left),
-                    before_the_fit=steps_seen,
-                    snr=None if errors is None or errors.errors is None else errors.snr,
-                    parameters=parameter_forms(None if errors is None else errors.errors),
-                )
-            )
+        self.answers.append(answer)
         codes.append(WRONG_INPUT if refused else DONE)
 
     def _show_motion(self, dwi: DWI) -> MotionFinding | None:
@@ -242,6 +224,20 @@ class CheckReport:
         own = method.options().get("b_split")
         given = None if self.b_split is None else self.scan.in_s_mm2(self.b_split)
         return next(float(b) for b in (given, own, usual) if b is not None)
+
+
+def _described(name: str, dwi: DWI, model: SignalModel, method: FitMethod) -> ScanCheck:
+    """Return what is known of a scan before it is checked, for --json."""
+    return ScanCheck(
+        scan=name,
+        shape=list(dwi.shape),
+        voxel_size=[float(edge) for edge in dwi.geometry.voxel_size],
+        n_volumes=dwi.acquisition.n_volumes,
+        n_voxels=int(dwi.mask.size),
+        n_voxels_fitted=int(dwi.n_voxels),
+        model=model.name,
+        method=method.name,
+    )
 
 
 def _why_not(

@@ -65,12 +65,12 @@ class RepeatReport:
             figures = self._drawn(values, table)
             files = self._write({**tables, "values": values}, figures)
         if self.screen.json:
-            units = {str(row["map"]): str(row.get("unit") or "") for row in rows_of(values)}
+            rows = rows_of(values)
             is_change = kind == "change"
             self.screen.answer(
                 RepeatAnswer(
-                    units=units,
-                    values=rows_of(values),
+                    units={str(row["map"]): str(row.get("unit") or "") for row in rows},
+                    values=rows,
                     repeatability=None if is_change else rows_of(table),
                     change=rows_of(table) if is_change else None,
                 )

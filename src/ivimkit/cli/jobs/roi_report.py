@@ -119,11 +119,11 @@ class RegionReport:
         """Return what --json prints."""
         if not self.screen.json:
             return None
-        maps, compared = self._named(tables["maps"]), tables.get("comparison")
+        maps, compared = rows_of(self._named(tables["maps"])), tables.get("comparison")
         return RoiAnswer(
-            units={str(row["map"]): str(row["unit"]) for row in rows_of(maps)},
+            units={str(row["map"]): str(row["unit"]) for row in maps},
             result=str(folder),
-            maps=rows_of(maps),
+            maps=maps,
             regions=rows_of(self._named(tables["regions"])),
             comparison=None if compared is None else rows_of(self._named(compared)),
             sentence=None

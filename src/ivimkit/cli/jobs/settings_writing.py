@@ -17,6 +17,7 @@ from ivimkit.cli.options.output_folders import check_writable
 from ivimkit.cli.options.result_settings import ResultSettings, result_settings
 from ivimkit.cli.options.settings_file import commands_of
 from ivimkit.errors import OptionError
+from ivimkit.extend.option_values import number_or_text
 from ivimkit.writing import check_file, write_file
 
 __all__ = ["write_settings"]
@@ -114,20 +115,11 @@ def _value(kind: OptionKind, value: Any) -> Item:
         items = tomlkit.array()
         items.extend(value)
         return items.multiline(len(value) > 2)
-    if kind.base in (float, int) or isinstance(value, bool):
-        return (
-            tomlkit.item(int(value) if value == int(value) else value)
-            if not isinstance(value, bool)
-            else tomlkit.item(value)
-        )
-    return tomlkit.item(_number_or_text(value) if kind.name == "sigma" else str(value))
-
-
-def _number_or_text(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    if isinstance(value, bool):
+        return tomlkit.item(value)
+    if kind.base in (float, int):
+        return tomlkit.item(int(value) if value == int(value) else value)
+    return tomlkit.item(number_or_text(value) if kind.name == "sigma" else str(value))
 
 
 def _of_options(commands: Mapping[str, Any]) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ivimkit import uncertainty as estimators
-from ivimkit.errors import OptionError
 from ivimkit.extend.estimator import Estimator
-from ivimkit.extend.option_values import typed
+from ivimkit.extend.option_values import options_of, typed
 
 __all__ = ["estimator_of"]
 
@@ -33,21 +32,14 @@ def estimator_of(text: str) -> Estimator:
     """
     name, *words = (part.strip() for part in text.split(":"))
     usual = estimators.get(name).options()
-    options: dict[str, Any] = {}
-    for word in words:
-        option, equals, value = (part.strip() for part in word.partition("="))
-        what = f"--uncertainty {name}"
-        if not (option and equals and value):
-            raise OptionError(
-                f"{what} has {word!r}; expected an option and a value, like bootstrap:n=500"
-            )
-        if option in options:
-            raise OptionError(f"{what} has option {option} twice; expected it once")
-        if option in usual and usual[option] is None:
-            # Names of parameters, by default all.
-            options[option] = tuple(value.split("+"))
-        else:
-            # An option that it does not have is refused below, with a list of those it has.
-            found = typed(f"{what}:{option}", value, usual[option]) if option in usual else value
-            options[option] = found
+    owner = f"--uncertainty {name}"
+
+    def read(option: str, value: str) -> Any:
+        # Those without a default are names of parameters, by default all.
+        names = usual[option] is None
+        return (
+            tuple(value.split("+")) if names else typed(f"{owner}:{option}", value, usual[option])
+        )
+
+    options = options_of(owner, words, usual, read, example="bootstrap:n=500")
     return estimators.get(name, **options)

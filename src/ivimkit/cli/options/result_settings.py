@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ivimkit import io, models
+from ivimkit.cli.options.scan_input import is_image
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import OptionError
 from ivimkit.fitting.result import FitResult
@@ -41,7 +42,6 @@ _SOURCES = {
     "residuals": "residuals",
 }
 """What --sigma calls the sources of noise that results name."""
-_IMAGE = (".nii", ".nii.gz")
 
 
 @dataclass(frozen=True)
@@ -137,10 +137,10 @@ def options_like(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     left = {name: what for name, what in _OF_SCAN.items() if name in values} | dict(found.unknown)
     for name in _OF_SCAN:
         values.pop(name, None)
-    if str(values.get("weights", "")).endswith(_IMAGE):
+    if is_image(str(values.get("weights", ""))):
         del values["weights"]
         left["weights"] = "weights of its single values"
-    maps = [text for text in values.get("fix", ()) if text.endswith(_IMAGE)]
+    maps = [text for text in values.get("fix", ()) if is_image(text)]
     for text in maps:
         values["fix"] = [other for other in values["fix"] if other != text]
         left["fix"] = f"the map {text}"

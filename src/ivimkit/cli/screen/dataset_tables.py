@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from typing import Any
 
 from rich.console import RenderableType
 from rich.filesize import decimal
@@ -40,9 +40,9 @@ def about(data_set: DataSet) -> Iterator[Table]:
     yield table
 
 
-def plain_catalogue() -> Iterator[str]:
-    """Yield the same as JSON."""
-    found = {
+def plain_catalogue() -> dict[str, Any]:
+    """Return the same for --json."""
+    return {
         name: {
             "title": data_set.title,
             "about": data_set.about,
@@ -57,7 +57,6 @@ def plain_catalogue() -> Iterator[str]:
         }
         for name, data_set in ((name, datasets.get(name)) for name in datasets.names())
     }
-    yield json.dumps(found, indent=2, ensure_ascii=False)
 
 
 def fit_command(found: Fetched) -> list[str]:

@@ -128,6 +128,19 @@ class PlainLines:
         return f", {thousands(rate)}/s, {(total - done) / rate:.0f} s left"
 
 
+def _bar(console: Console, done: ProgressColumn) -> Progress:
+    """Return a bar that disappears at the end, with a column of what is done."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        done,
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        expand=True,
+    )
+
+
 @contextmanager
 def progress_shown(console: Console, name: str, n_voxels: int, *, quiet: bool) -> Iterator[Report]:
     """Show the progress of a fit while it runs.
@@ -165,15 +178,7 @@ def progress_shown(console: Console, name: str, n_voxels: int, *, quiet: bool) -
         with _waits_shown(say):
             yield write
     else:
-        bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            _VoxelsColumn(table_column=Column(no_wrap=True)),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=True,
-            expand=True,
-        )
+        bar = _bar(console, _VoxelsColumn(table_column=Column(no_wrap=True)))
         with bar:
             # Until the first voxels are done, machine code is being loaded.
             task = bar.add_task("preparing", total=n_voxels)
@@ -219,15 +224,7 @@ def steps_shown(console: Console, name: str, *, quiet: bool) -> Iterator[StepPro
 
         yield say
         return
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        TaskProgressColumn(),
-        TimeRemainingColumn(compact=True),
-        console=console,
-        transient=True,
-        expand=True,
-    )
+    bar = _bar(console, TaskProgressColumn())
     with bar:
         task = bar.add_task("preparing", total=1.0)
 
@@ -289,15 +286,7 @@ def transfer_shown(console: Console, name: str, n_bytes: int, *, quiet: bool) ->
 
         yield say
         return
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        DownloadColumn(),
-        TimeRemainingColumn(compact=True),
-        console=console,
-        transient=True,
-        expand=True,
-    )
+    bar = _bar(console, DownloadColumn())
     with bar:
         task = bar.add_task(name, total=None)
 

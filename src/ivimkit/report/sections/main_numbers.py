@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ivimkit.extend.derived_maps import describe
 from ivimkit.fitting.result import FitResult
 from ivimkit.parameter import Parameter
 from ivimkit.quality import summary_rows
-from ivimkit.quality.central_values import Estimate
-from ivimkit.quality.region_estimates import RegionEstimate, region_estimates
-from ivimkit.quality.region_sentence import estimate_text
-from ivimkit.report.report_subject import Lesion, Side, Subject
+from ivimkit.quality.region_estimates import RegionEstimate
+from ivimkit.quality.region_sentence import estimate_text, median_text
+from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.section_blocks import Table
-from ivimkit.rounding import (
-    NONE,
-    in_unit,
-    interval,
-    shown_factor,
-    spread,
-    thousands,
-    unbroken_unit,
-)
+from ivimkit.rounding import NONE, thousands, unbroken_unit
 
-__all__ = ["main_numbers", "region_numbers"]
+__all__ = ["main_numbers"]
 
 _MAX_REGIONS = 6
 """Regions in the table; section Regions has all."""
@@ -45,7 +35,7 @@ def main_numbers(subject: Subject, sides: Sequence[Side]) -> Table:
     """
     if subject.labels is None and subject.lesion is None:
         return _of_voxels(subject, sides)
-    found = {side.name: region_numbers(subject, side) for side in sides}
+    found = {side.name: subject.numbers[side.name] for side in sides}
     every = [one for numbers in found.values() for one in numbers]
     regions = list(dict.fromkeys(one.region for one in every))
     maps = {one.map: one.parameter for one in every}
@@ -66,46 +56,6 @@ def main_numbers(subject: Subject, sides: Sequence[Side]) -> Table:
         caption += f"; {len(regions) - _MAX_REGIONS} more regions below"
     head = (*of, *(_head(parameter) for parameter in maps.values()))
     return Table(head, rows, f"{caption}.{_about_adc(sides)}", words=len(of))
-
-
-def region_numbers(subject: Subject, side: Side) -> tuple[RegionEstimate, ...]:
-    """Return the numbers of lesion and reference, or of the regions, of one result.
-
-    Parameters
-    ----------
-    subject : Subject
-        The content of the report.
-    side : Side
-        The result.
-    """
-    result = side.result
-    if subject.lesion is not None:
-        return tuple(_of_lesion(subject, subject.lesion, side))
-    assert subject.labels is not None
-    # One region leaves room for what only blood determines.
-    known = result.model.shown_maps if len(subject.labels) == 1 else result.model.robust_maps
-    return region_estimates(
-        result,
-        subject.labels,
-        [name for name in known if name in result.maps],
-        means=subject.means.get(side.name),
-        reliable_only=subject.reliable_only is not False,
-    )
-
-
-def _of_lesion(subject: Subject, lesion: Lesion, side: Side) -> list[RegionEstimate]:
-    """Return the numbers that the sentence compares."""
-    table, found = subject.comparisons[side.name], []
-    names = [name for name in side.result.model.robust_maps if name in table.index]
-    for of, region in (("lesion", lesion.name), ("reference", lesion.reference_name)):
-        for name in names:
-            row: Any = table.loc[name]
-            keys = (f"{of}_value", f"{of}_value_lo", f"{of}_value_hi")
-            parameter = describe(name, side.result.model.quantities)
-            estimate = Estimate(*(float(row[key]) for key in keys))
-            basis, why = str(row["basis"]), str(row["why"])
-            found.append(RegionEstimate(region, name, parameter, basis, estimate, why))
-    return found
 
 
 def _of_voxels(subject: Subject, sides: Sequence[Side]) -> Table:
@@ -130,10 +80,7 @@ def _quartiles(result: FitResult, name: str) -> str:
     if name not in result.maps:
         return NONE
     row = summary_rows(result, [name])[name]
-    parameter = describe(name, result.model.quantities)
-    factor, width = shown_factor(parameter), spread(row["q25"], row["q75"])
-    ends = interval(row["q25"] * factor, row["q75"] * factor)
-    return _in_two_parts(f"{in_unit(parameter, row['median'], width)} ({ends})")
+    return _in_two_parts(median_text(describe(name, result.model.quantities), row))
 
 
 def _cell(one: RegionEstimate | None, column: Sequence[RegionEstimate]) -> str:

@@ -17,7 +17,7 @@ from ivimkit.quality.difference_sentence import difference_sentence
 from ivimkit.quality.region_sentence import regions_sentence, voxels_sentence
 from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.section_blocks import Block, Front, Overall, Pictures, Section, Text
-from ivimkit.report.sections.main_numbers import main_numbers, region_numbers
+from ivimkit.report.sections.main_numbers import main_numbers
 from ivimkit.report.sections.regions_section import lesion_figure, lesion_sentence, upper
 from ivimkit.report.sections.study_facts import study_facts
 
@@ -78,7 +78,7 @@ def _sentence(subject: Subject, side: Side) -> str:
     if subject.lesion is not None:
         return lesion_sentence(subject, side)
     if subject.labels is not None:
-        region, colon, rest = regions_sentence(region_numbers(subject, side)).partition(":")
+        region, colon, rest = regions_sentence(subject.numbers[side.name]).partition(":")
         return f"{upper(region)}{colon}{rest}"
     names = [name for name in side.result.model.robust_maps if name in side.result.maps]
     return voxels_sentence(side.result, names)

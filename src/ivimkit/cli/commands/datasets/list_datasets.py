@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from ivimkit.cli.options.shared_options import OUTPUT_PANEL
+from ivimkit.cli.options.shared_options import Json
 
 __all__ = ["list_datasets"]
 
 
-def list_datasets(
-    *,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", rich_help_panel=OUTPUT_PANEL, help="Print JSON, for programs."),
-    ] = False,
-) -> None:
+def list_datasets(*, json: Json = False) -> None:
     """List the public scans with their size, terms of use and what to cite.
 
     [bold]Examples[/bold]
@@ -29,4 +19,7 @@ def list_datasets(
     from ivimkit.cli.screen.dataset_tables import catalogue, plain_catalogue
     from ivimkit.cli.screen.terminal import Screen
 
-    Screen().show(*(plain_catalogue() if as_json else catalogue()))
+    if json:
+        Screen(json=True).answer(plain_catalogue())
+    else:
+        Screen().show(*catalogue())
