@@ -1,10 +1,11 @@
-"""One rule of rounding: the same cases in Python and on the page, and no other formatter."""
+"""One rule of rounding, with the cases that the page has as well, and no other formatter.
+
+The page's own tests have them: src/ivimkit/viewer/page/test/view.test.ts.
+"""
 
 import json
 import math
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,23 +16,7 @@ from ivimkit.extend import derived_maps as derived
 from ivimkit.parameter import Parameter
 
 CASES = json.loads((Path(__file__).parent / "rounding_cases.json").read_text(encoding="utf-8"))
-NAMES = {
-    "rounded": "rounded",
-    "with_error": "withError",
-    "probability": "probability",
-    "thousands": "thousands",
-}
 PACKAGE = Path(ivimkit.__file__).parent
-PAGE = PACKAGE / "viewer" / "page" / "src" / "numbers.ts"
-
-ON_THE_PAGE = """
-import { readFileSync } from "node:fs";
-const [file, vite, cases] = process.argv.slice(1);
-const { transformWithOxc } = await import(vite);
-const { code } = await transformWithOxc(readFileSync(file, "utf8"), file);
-const page = await import(`data:text/javascript,${encodeURIComponent(code)}`);
-console.log(JSON.stringify(JSON.parse(cases).map(([name, given]) => page[name](...given))));
-"""
 
 D = models.get("biexp")["D"]
 F = models.get("biexp")["f"]
@@ -41,27 +26,11 @@ def number(value):
     return math.nan if value is None else value
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_in_python(name):
     write = getattr(rounding, name)
     for given, expected in CASES[name]:
         assert write(*map(number, given)) == expected, given
-
-
-def test_on_the_page():
-    node, vite = shutil.which("node"), PAGE.parents[1] / "node_modules" / "vite"
-    if node is None or not PAGE.is_file() or not vite.is_dir():
-        pytest.skip("needs node and the packages of the page, as an editable install has them")
-    listed = json.dumps([(NAMES[name], given) for name in NAMES for given, _ in CASES[name]])
-    module = str(vite / "dist" / "node" / "index.js")
-    done = subprocess.run(
-        [node, "--input-type=module", "-e", ON_THE_PAGE, str(PAGE), module, listed],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [text for name in NAMES for _, text in CASES[name]]
 
 
 def test_units():

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { hungMaps, sameOf } from "../src/arrangement";
 import { blockCounts, isThinned, sizeUnit } from "../src/blocks";
 import { type ImageInfo, windowed } from "../src/images";
-import { probability, rounded, withError } from "../src/numbers";
+import { probability, rounded, thousands, withError } from "../src/numbers";
 import type { MapInfo, ResultInfo, Scene } from "../src/scene";
 import { parsedSession, sessionText } from "../src/session";
 import { mosaic, planes } from "../src/slice-layout";
@@ -14,7 +14,8 @@ import cases from "../../../../../tests/unit/rounding_cases.json";
 const CASES = cases as unknown as Record<string, [never[], string][]>;
 
 test("numbers are rounded as in Python", () => {
-  const functions: Record<string, (...values: never[]) => string> = { rounded, with_error: withError, probability };
+  const functions: Record<string, (...values: never[]) => string> = { rounded, with_error: withError, probability, thousands };
+  expect(Object.keys(functions).sort()).toEqual(Object.keys(CASES).sort());
   let n = 0;
   for (const [name, rule] of Object.entries(functions)) {
     for (const [values, text] of CASES[name] ?? []) {
