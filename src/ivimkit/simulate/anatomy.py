@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,10 @@ from ivimkit.simulate.sample_points import Plane, SamplePoints
 from ivimkit.simulate.tissue import Tissue
 
 __all__ = ["Anatomy", "Ellipsoid", "Grid", "paint", "tissue_fractions"]
+
+
+_ROOM = 1.0001
+"""How much larger than an ellipsoid its bounding box is in u and v."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,19 @@ class Ellipsoid:
     center: tuple[float, float, float]
     radii: tuple[float, float, float]
     turned: float = 0.0
+
+    @cached_property
+    def rotation(self) -> tuple[np.float64, np.float64]:
+        """Cosine and sine of its rotation."""
+        angle = np.deg2rad(self.turned)
+        return np.cos(angle), np.sin(angle)
+
+    @cached_property
+    def reach(self) -> tuple[float, float, float]:
+        """Half edges of a box around it, in mm, with room for rounding in u and v."""
+        (a, b, c), (cosine, sine) = self.radii, self.rotation
+        box = math.hypot(a * cosine, b * sine), math.hypot(a * sine, b * cosine)
+        return _ROOM * box[0], _ROOM * box[1], c
 
 
 @dataclass(frozen=True)
@@ -130,22 +149,24 @@ def paint(
     over : sequence of int, optional
         Labels that may be painted over; all by default.
     """
+    allowed = np.full(256, over is None)
+    allowed[list(over or ())] = True
     for body in bodies:
         # Only the bounding box of the ellipsoid: most are small.
-        reach = max(body.radii[:2])
-        window = points.window(body.center, (reach, reach, body.radii[2]))
+        window = points.window(body.center, body.reach)
         if window is None:
             continue
         u, v, w = points.at(window)
         du, dv = u - body.center[0], v - body.center[1]
-        cosine, sine = np.cos(np.deg2rad(body.turned)), np.sin(np.deg2rad(body.turned))
-        along = (cosine * du + sine * dv) / body.radii[0]
-        across = (cosine * dv - sine * du) / body.radii[1]
-        inside = along**2 + across**2 <= 1.0 - ((w - body.center[2]) / body.radii[2]) ** 2
+        cosine, sine = body.rotation
+        along, across = cosine * du, cosine * dv
+        if body.turned:
+            along, across = along + sine * dv, across - sine * du
+        inside = (along / body.radii[0]) ** 2 + (across / body.radii[1]) ** 2 <= (
+            1.0 - ((w - body.center[2]) / body.radii[2]) ** 2
+        )
         under = labels[window]
-        if over is not None:
-            inside &= np.isin(under, over)
-        under[inside] = label
+        np.copyto(under, label, where=inside & allowed[under])
 
 
 def tissue_fractions(
@@ -172,11 +193,12 @@ def tissue_fractions(
     nu, nv, _ = grid.shape
     u, v = grid.axis(0, parts), grid.axis(1, parts)
     heights = grid.axis(2, parts)[k * parts : (k + 1) * parts]
-    counts = np.zeros((len(anatomy.tissues), nu, nv), dtype=np.uint16)
+    # A bin for each tissue and voxel; those of label 0 come first.
+    n_bins = (len(anatomy.tissues) + 1) * nu * nv
+    voxel = np.arange(nu).repeat(parts)[:, None] * nv + np.arange(nv).repeat(parts)
+    counts = np.zeros(n_bins, dtype=np.intp)
     for w in heights:
         labels = anatomy.label_at(Plane(u, v, float(w)))
-        for label in np.flatnonzero(np.bincount(labels.ravel())):
-            if label:
-                inside = (labels == label).reshape(nu, parts, nv, parts)
-                counts[label - 1] += inside.sum(axis=(1, 3), dtype=np.uint16)
-    return counts.astype(np.float32) / np.float32(parts**3)
+        counts += np.bincount((labels.astype(np.intp) * (nu * nv) + voxel).ravel(), None, n_bins)
+    filled = counts[nu * nv :].reshape(-1, nu, nv)
+    return filled.astype(np.float32) / np.float32(parts**3)

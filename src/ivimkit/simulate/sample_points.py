@@ -74,16 +74,17 @@ class Points:
 
     def window(self, center: _Triple, radii: _Triple) -> Window | None:
         """Return a rectangle that holds all points in an ellipsoid; None if there are none."""
-        window = []
-        for ranges in self._ranges:
-            apart = np.zeros(len(ranges[0][0]), dtype=bool)
-            for (low, high), middle, radius in zip(ranges, center, radii, strict=True):
-                apart |= (low > middle + radius) | (high < middle - radius)
-            near = np.flatnonzero(~apart)
-            if not near.size:
+        low = [middle - radius for middle, radius in zip(center, radii, strict=True)]
+        high = [middle + radius for middle, radius in zip(center, radii, strict=True)]
+        # Most ellipsoids are not near a plane: six numbers tell.
+        for lowest, highest, first, last in zip(*self._extent, low, high, strict=True):
+            if lowest > last or highest < first:
                 return None
-            window.append(slice(int(near[0]), int(near[-1]) + 1))
-        return window[0], window[1]
+        lowests, highests = self._ranges
+        near = (lowests <= np.array(high)[:, None]) & (highests >= np.array(low)[:, None])
+        there = near[0] & near[1] & near[2]
+        rows, columns = _span(there[: len(self.u)]), _span(there[len(self.u) :])
+        return None if rows is None or columns is None else (rows, columns)
 
     def at(
         self, window: Window
@@ -92,12 +93,24 @@ class Points:
         return self.u[window], self.v[window], self.w[window]
 
     @cached_property
-    def _ranges(self) -> tuple[list[tuple[NDArray[np.float32], NDArray[np.float32]]], ...]:
-        """Lowest and highest u, v and w in each row, then in each column."""
+    def _ranges(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Lowest and highest u, v and w, shape (3, n_u + n_v), in each row and each column."""
         axes = (self.u, self.v, self.w)
-        return tuple(
-            [(values.min(axis=axis), values.max(axis=axis)) for values in axes] for axis in (1, 0)
-        )
+        lowest = [np.concatenate([part.min(axis=1), part.min(axis=0)]) for part in axes]
+        highest = [np.concatenate([part.max(axis=1), part.max(axis=0)]) for part in axes]
+        return np.stack(lowest), np.stack(highest)
+
+    @cached_property
+    def _extent(self) -> tuple[list[float], list[float]]:
+        """Lowest and highest u, v and w of all."""
+        lowest, highest = self._ranges
+        return lowest.min(axis=1).tolist(), highest.max(axis=1).tolist()
+
+
+def _span(there: NDArray[np.bool_]) -> slice | None:
+    """Return the range from the first to the last that is there."""
+    first = int(there.argmax())
+    return slice(first, len(there) - int(there[::-1].argmax())) if there[first] else None
 
 
 SamplePoints = Plane | Points
