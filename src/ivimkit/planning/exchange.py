@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,13 +67,15 @@ class Constraints:
 
     def allowed(self, counts: Counts) -> NDArray[np.bool_]:
         """Return the candidates with which a protocol of one volume less keeps the constraints."""
-        used = np.flatnonzero(counts)
-        values = np.unique(self.distinct[used])
-        new = ~np.isin(self.distinct, values)
-        low = len(np.unique(self.distinct[used[self.low[used]]]))
-        found: NDArray[np.bool_] = len(values) + new >= self.min_distinct
-        found &= low + (new & self.low) >= self.min_low
-        if 0 not in values:
+        used = counts > 0.0
+        there, low = (
+            np.bincount(self.distinct[which], minlength=self.distinct.max() + 1) > 0
+            for which in (used, used & self.low)
+        )
+        new = ~there[self.distinct]
+        found: NDArray[np.bool_] = there.sum() + new >= self.min_distinct
+        found &= low.sum() + (new & self.low) >= self.min_low
+        if not there[0]:
             found &= self.distinct == 0
         return found
 
@@ -117,17 +119,45 @@ def best_counts(information: Information, constraints: Constraints, starts: int)
     Meyer RK, Nachtsheim CJ. Technometrics 1995;37:60-69. doi:10.1080/00401706.1995.10485889
     """
     generator = np.random.default_rng(_SEED)
+    moves = _Moves(information, constraints)
     found: list[tuple[float, Counts]] = []
     for _ in range(starts):
-        counts = _settled(information, constraints, constraints.start(generator))
+        counts = _settled(moves, constraints.start(generator))
         found.append((information.value(counts), counts))
     return min(found, key=lambda pair: pair[0])[1]
 
 
-def _settled(information: Information, constraints: Constraints, counts: Counts) -> Counts:
+@dataclass(eq=False)
+class _Moves:
+    """Where volumes are best moved to. They are remembered: most starts meet, and go on together.
+
+    Parameters
+    ----------
+    information : Information
+        What the candidates tell.
+    constraints : Constraints
+        What the design keeps.
+    """
+
+    information: Information
+    constraints: Constraints
+    _known: dict[tuple[bytes, float], tuple[int, float]] = field(default_factory=dict)
+
+    def best(self, rest: Counts, size: float) -> tuple[int, float]:
+        """Return the best candidate for so many volumes beside the others, and the criterion."""
+        key = rest.tobytes(), size
+        if key not in self._known:
+            values = self.information.values_with_more(rest, size)
+            values[~self.constraints.allowed(rest)] = np.inf
+            best = int(np.argmin(values))
+            self._known[key] = best, float(values[best])
+        return self._known[key]
+
+
+def _settled(moves: _Moves, counts: Counts) -> Counts:
     """Move volumes to better places until there are none: one of a setting, or all of them."""
     counts = counts.copy()
-    value = information.value(counts)
+    value = moves.information.value(counts)
     for _ in range(_MAX_PASSES):
         before = value
         for place in np.flatnonzero(counts):
@@ -136,11 +166,9 @@ def _settled(information: Information, constraints: Constraints, counts: Counts)
                     continue
                 rest = counts.copy()
                 rest[place] -= size
-                values = information.values_with_more(rest, size)
-                values[~constraints.allowed(rest)] = np.inf
-                best = int(np.argmin(values))
-                if values[best] < value * (1.0 - _MIN_GAIN):
-                    value = float(values[best])
+                best, found = moves.best(rest, size)
+                if found < value * (1.0 - _MIN_GAIN):
+                    value = found
                     counts = rest
                     counts[best] += size
         if value >= before:
