@@ -19,11 +19,11 @@ from snippets import RUN, SHOWN, run_snippets, snippets_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-DRAWN = ("README.md",)
-"""Pages whose figures are drawn; on the others they are blank, and those of a fit that no text
-speaks of are left out: drawing takes longer than the fit."""
+WITH_FIGURES = ("README.md",)
+"""Pages on which a fit makes its figures; on the others those that no text speaks of are left out:
+they take longer than the fit."""
 
-DEMO_SHAPE = "32,24,2"
+DEMO_SHAPE = "24,18,1"
 NOT_RUN = ("cd", "git", "pip", "python")
 """What sets up a machine; only its spelling could be checked."""
 
@@ -32,7 +32,7 @@ NOT_RUN = ("cd", "git", "pip", "python")
 def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the folder that the pages talk of: a phantom stands in for the reader's scan."""
     folder = tmp_path_factory.mktemp("scan")
-    made = ik.simulate.phantom("abdomen", shape=(48, 36, 2), seed=0)
+    made = ik.simulate.phantom("abdomen", shape=(32, 24, 2), seed=5)
     lesion = made.region("lesion")
     for name in ("dwi.nii.gz", "large.nii"):
         save_scan(made.dwi, folder / name)
@@ -100,14 +100,11 @@ def test_snippets_run(
     scan: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
 ) -> None:
-    if page.name in DRAWN:
-        request.getfixturevalue("drawn_pictures")
     home = tmp_path / "home"
     shutil.copytree(scan, home)
     monkeypatch.chdir(home)
-    run_snippets(page, partial(_shell, draws=page.name in DRAWN))
+    run_snippets(page, partial(_shell, draws=page.name in WITH_FIGURES))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

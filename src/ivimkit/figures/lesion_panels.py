@@ -104,7 +104,7 @@ def lesion_panels(
     Examples
     --------
     >>> import ivimkit as ik
-    >>> made = ik.simulate.phantom(shape=(64, 48, 4))
+    >>> made = ik.simulate.phantom(shape=(32, 24, 2))
     >>> figure = ik.report.lesion_panels(ik.fit(made.dwi), made.region("lesion"))
     >>> [axes.get_title() for axes in figure.axes if axes.get_title()]
     ['b = 800 s/mm²', 'ADC', 'D', 'f']

@@ -68,7 +68,7 @@ def motion_panels(history: History, *, title: str | None = None) -> Figure:
     --------
     >>> import ivimkit as ik
     >>> moving = ik.simulate.Artefacts(motion=ik.simulate.Motion("rigid", mm=5))
-    >>> made = ik.simulate.phantom(shape=(48, 36, 8), bvals=[0, 50, 800], artefacts=moving)
+    >>> made = ik.simulate.phantom(shape=(24, 18, 8), bvals=[0, 50, 800], artefacts=moving)
     >>> figure = ik.figures.motion_panels(ik.preprocess(made.dwi, "align").dwi.history)
     >>> [axes.get_ylabel() for axes in figure.axes]
     ['shift (mm)', 'rotation (°)']

@@ -60,7 +60,8 @@ def screening_panels(screening: Screening, *, title: str | None = None) -> Figur
     Examples
     --------
     >>> import numpy as np, ivimkit as ik
-    >>> dwi = ik.simulate.phantom(bvals=np.repeat([0, 10, 20, 60, 100, 200, 500, 800], 3)).dwi
+    >>> b = np.repeat([0, 10, 20, 60, 100, 200, 500, 800], 3)
+    >>> dwi = ik.simulate.phantom(shape=(32, 24, 4), bvals=b).dwi
     >>> result = ik.fit(dwi, method=ik.methods.VarPro(robust=True))
     >>> figure = ik.report.screening_panels(result.screening)
     >>> [axes.get_ylabel() for axes in figure.axes][1]

@@ -42,7 +42,7 @@ class Auto(ChoosingPrior):
     Examples
     --------
     >>> import ivimkit as ik
-    >>> dwi = ik.simulate.phantom(shape=(32, 24, 1)).dwi
+    >>> dwi = ik.simulate.phantom(shape=(16, 12, 1)).dwi
     >>> result = ik.fit(dwi, method=ik.methods.Bayes(prior="auto"))
     >>> result.priors["all"].rule, result.provenance.chosen["prior"]
     ('local', 'auto, voxels have neighbours')

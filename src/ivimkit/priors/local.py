@@ -57,10 +57,10 @@ class Local(NearPrior):
     Examples
     --------
     >>> import ivimkit as ik
-    >>> dwi = ik.simulate.phantom(shape=(32, 24, 1)).dwi
+    >>> dwi = ik.simulate.phantom(shape=(16, 12, 1)).dwi
     >>> result = ik.fit(dwi, method=ik.methods.Bayes(prior="local"))
     >>> result.maps["local_weight"].shape, result.priors["all"].rule
-    ((32, 24, 1), 'local')
+    ((16, 12, 1), 'local')
 
     References
     ----------

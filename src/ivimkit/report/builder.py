@@ -106,7 +106,7 @@ def build(
     Examples
     --------
     >>> import ivimkit as ik
-    >>> made = ik.simulate.phantom(shape=(48, 36, 2))
+    >>> made = ik.simulate.phantom(shape=(32, 24, 1))
     >>> labels = ik.Labels(made.labels, made.label_names)
     >>> report = ik.report.build(ik.fit(made.dwi), labels=labels, lesion="lesion")
     >>> [section.id for section in report.sections][:3]

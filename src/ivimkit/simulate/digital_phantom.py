@@ -187,9 +187,10 @@ def phantom(
     >>> echoes = {"b": [0, 800, 0, 800], "echo_time": [60, 60, 90, 90]}
     >>> simulate.phantom(shape=(16, 12, 1), bvals=echoes).dwi.acquisition.n_shells
     4
-    >>> rough = simulate.phantom(texture=simulate.Texture(), lesions=[4, 4, 8], seed=1)
+    >>> lesions = {"texture": simulate.Texture(), "lesions": [4, 4, 8]}
+    >>> rough = simulate.phantom(shape=(64, 48, 4), seed=1, **lesions)
     >>> int(rough.region("lesion of 8 mm").sum())
-    29
+    9
     """
     anatomy = _anatomy(kind)
     _check_options(shape, snr, noise, n_averages, partial_volume)

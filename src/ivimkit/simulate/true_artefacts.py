@@ -86,7 +86,7 @@ class TrueArtefacts:
         --------
         >>> from ivimkit import simulate
         >>> moving = simulate.Artefacts(motion=simulate.Motion("breathing", mm=5))
-        >>> made = simulate.phantom(shape=(48, 36, 6), bvals=[0, 50, 800], artefacts=moving)
+        >>> made = simulate.phantom(shape=(24, 18, 4), bvals=[0, 50, 800], artefacts=moving)
         >>> liver = made.artefacts.displacement(2)[made.region("liver")]
         >>> bool(abs(liver[:, 2]).mean() > 3 * abs(liver[:, 1]).mean())
         True

@@ -202,7 +202,7 @@ def estimate_motion(
     --------
     >>> from ivimkit import simulate, steps
     >>> moving = simulate.Artefacts(motion=simulate.Motion("rigid", mm=5))
-    >>> made = simulate.phantom(shape=(48, 36, 8), bvals=[0, 50, 800], artefacts=moving)
+    >>> made = simulate.phantom(shape=(24, 18, 8), bvals=[0, 50, 800], artefacts=moving)
     >>> found = steps.estimate_motion(made.dwi)
     >>> bool(found.shift_mm.max() > 2), found.flagged
     (True, ())

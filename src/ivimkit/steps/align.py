@@ -79,7 +79,7 @@ class Align(Step):
     --------
     >>> from ivimkit import preprocess, simulate, steps
     >>> moving = simulate.Artefacts(motion=simulate.Motion("rigid", mm=5))
-    >>> made = simulate.phantom(shape=(48, 36, 8), bvals=[0, 50, 800], artefacts=moving)
+    >>> made = simulate.phantom(shape=(24, 18, 8), bvals=[0, 50, 800], artefacts=moving)
     >>> aligned = preprocess(made.dwi, steps.Align())
     >>> aligned.dwi.history.noise, len(aligned.records[0].numbers["shift_mm"])
     ('interpolated', 3)

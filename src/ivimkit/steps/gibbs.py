@@ -40,7 +40,7 @@ class Gibbs(Step):
     Examples
     --------
     >>> import ivimkit as ik
-    >>> dwi = ik.simulate.phantom(shape=(24, 18, 2)).dwi
+    >>> dwi = ik.simulate.phantom(shape=(24, 18, 2), bvals=[0, 200, 800]).dwi
     >>> made = ik.preprocess(dwi, ik.steps.Gibbs(partial_fourier=1))
     >>> made.dwi.history.noise
     'interpolated'

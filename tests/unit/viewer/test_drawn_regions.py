@@ -3,6 +3,7 @@
 import gzip
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,39 @@ def regions_client(open_client, result, wide_result):
     return open_client(result, wide_result)
 
 
+@pytest.fixture(scope="module")
+def drawing(made):
+    """Two regions as a drawing: the lesion and the liver."""
+    drawn = made.region("lesion") + np.uint8(2) * made.region("liver")
+    drawn.setflags(write=False)
+    return drawn
+
+
+@pytest.fixture(scope="module")
+def drawn_labels(drawing):
+    return ik.Labels(drawing, {1: "lesion", 2: "liver"})
+
+
+@pytest.fixture(scope="module")
+def answers(regions_client, drawing, result):
+    """What is answered for the drawing, of each result."""
+    image = sent(drawing, result.geometry)
+    return [
+        regions_client.post(f"api/regions?result={which}&{NAMES}", image).json()
+        for which in (0, 1)
+    ]
+
+
+@pytest.fixture(scope="module")
+def tables(result, wide_result, drawn_labels):
+    return [ik.quality.roi_table(fitted, drawn_labels) for fitted in (result, wide_result)]
+
+
+@pytest.fixture(scope="module")
+def unscanned_client(open_client, result):
+    return open_client(replace(result, dwi=None))
+
+
 def sent(drawing, geometry, dtype=np.uint8, zipped=False):
     image = ik.io.image_bytes(drawing.astype(dtype), geometry)
     return gzip.compress(image) if zipped else image
@@ -35,12 +69,9 @@ def number(value):
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_statistics_are_those_of_the_tables(regions_client, drawing, result, wide_result, which):
-    fitted = (result, wide_result)[which]
-    labels = ik.Labels(drawing, {1: "lesion", 2: "liver"})
-    address = f"api/regions?result={which}&{NAMES}"
-    answer = regions_client.post(address, sent(drawing, result.geometry)).json()
-    table, status = ik.quality.roi_table(fitted, labels), ik.quality.roi_status(fitted, labels)
+def test_statistics_are_those_of_the_tables(answers, tables, result, wide_result, drawn_labels, which):
+    fitted, answer, table = (result, wide_result)[which], answers[which], tables[which]
+    status = ik.quality.roi_status(fitted, drawn_labels)
     assert [(region["number"], region["name"]) for region in answer["regions"]] == [
         (1, "lesion"),
         (2, "liver"),
@@ -57,11 +88,9 @@ def test_statistics_are_those_of_the_tables(regions_client, drawing, result, wid
                 np.testing.assert_equal(number(entry[key]), expected[key])
 
 
-def test_the_mean_signal_and_its_fit(regions_client, drawing, result):
-    labels = ik.Labels(drawing, {1: "lesion", 2: "liver"})
-    means = ik.quality.roi_fit(result, labels)
-    answer = regions_client.post(f"api/regions?{NAMES}", sent(drawing, result.geometry)).json()
-    for position, region in enumerate(answer["regions"]):
+def test_the_mean_signal_and_its_fit(answers, drawn_labels, result):
+    means = ik.quality.roi_fit(result, drawn_labels)
+    for position, region in enumerate(answers[0]["regions"]):
         assert region["fit"]["averaged"]["signal"] == means.dwi.signal[position].tolist()
         assert region["fit"]["averaged"]["b"] == means.dwi.fit_bvals.tolist()
         found = {row["name"]: row for row in region["fit"]["estimates"]}
@@ -88,10 +117,12 @@ def test_the_mean_signal_of_several_echo_times(made):
 
 
 @pytest.mark.parametrize("reference", [None, "lesion"])
-def test_comparison(regions_client, drawing, result, made, reference):
-    query = NAMES if reference is None else f"{NAMES}&reference={reference}"
-    answer = regions_client.post(f"api/regions?{query}", sent(drawing, result.geometry)).json()
+def test_comparison(regions_client, answers, drawing, result, made, reference):
     lesion, other = ("lesion", "liver") if reference is None else ("liver", "lesion")
+    answer = answers[0]
+    if reference is not None:
+        address = f"api/regions?{NAMES}&reference={reference}"
+        answer = regions_client.post(address, sent(drawing, result.geometry)).json()
     assert answer["compared"] == [lesion, other]
     table = ik.quality.compare_regions(result, made.region(lesion), made.region(other))
     assert [row["map"] for row in answer["comparison"]] == list(table.index)
@@ -110,29 +141,28 @@ def test_one_region_is_compared_with_nothing(regions_client, drawing, result):
     assert (answer["comparison"], answer["compared"]) == ([], None)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32])
-@pytest.mark.parametrize("zipped", [False, True])
-def test_any_type_of_image_will_do(regions_client, drawing, result, dtype, zipped):
-    image = sent(drawing, result.geometry, dtype, zipped)
-    answer = regions_client.post(f"api/regions?{NAMES}", image).json()
+@pytest.mark.parametrize(
+    ("dtype", "zipped"),
+    [(np.uint8, True), (np.int16, False), (np.int32, True), (np.float32, False)],
+)
+def test_any_type_of_image_will_do(unscanned_client, drawing, result, dtype, zipped):
+    image = sent(np.where(drawing == 1, 1, 0), result.geometry, dtype, zipped)
+    answer = unscanned_client.post("api/regions?names=1:lesion", image).json()
     assert answer["regions"][0]["n"] == int((drawing == 1).sum())
 
 
-def test_the_table_as_a_file(regions_client, drawing, result):
+def test_the_table_as_a_file(regions_client, drawing, result, tables):
     answer = regions_client.post(f"api/regions.csv?{NAMES}", sent(drawing, result.geometry))
     assert answer.headers["content-type"].startswith("text/csv")
     assert "regions.csv" in answer.headers["content-disposition"]
     table = pd.read_csv(io.StringIO(answer.body.decode()), index_col=["region", "map"])
-    expected = ik.quality.roi_table(result, ik.Labels(drawing, {1: "lesion", 2: "liver"}))
     for column in ("n", "mean", "sd", "median", "p95", "roi_fit"):
-        np.testing.assert_array_equal(table[column], expected[column])
+        np.testing.assert_array_equal(table[column], tables[0][column])
 
 
-def test_without_a_scan_there_is_no_mean_signal(open_client, drawing, result):
-    from dataclasses import replace
-
-    client = open_client(replace(result, dwi=None))
-    answer = client.post(f"api/regions?{NAMES}", sent(drawing, result.geometry)).json()
+def test_without_a_scan_there_is_no_mean_signal(unscanned_client, drawing, result):
+    image = sent(drawing, result.geometry)
+    answer = unscanned_client.post(f"api/regions?{NAMES}", image).json()
     assert answer["regions"][0]["fit"] is None
     assert answer["regions"][0]["maps"][0]["n"] > 0
 
