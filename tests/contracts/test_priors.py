@@ -130,7 +130,7 @@ def integral(density, axes):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_intervals_are_nested_and_failed_voxels_have_no_number(name):
-    signals = noisy(models.get("biexp"), 300, seed=2)
+    signals = noisy(models.get("biexp"), 120, seed=2)
     signals[3], signals[77] = np.nan, np.inf
     result = fitted(name, signals, options={"estimate": "median"})
     assert (result.status[[3, 77]] == FitStatus.NON_FINITE).all()
@@ -154,7 +154,7 @@ def test_intervals_are_nested_and_failed_voxels_have_no_number(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_scaling_the_signal_scales_only_S0(name):
-    signals, scale = noisy(models.get("biexp"), 200, seed=3), 1000.0
+    signals, scale = noisy(models.get("biexp"), 80, seed=3), 1000.0
     before, after = fitted(name, signals), fitted(name, signals * scale)
     np.testing.assert_array_equal(after.status, before.status)
     powers = {"rmse": 1, "sigma": 1, "cost": 2}
@@ -170,7 +170,7 @@ def test_scaling_the_signal_scales_only_S0(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not priors.get(name).near])
 def test_order_of_voxels_does_not_matter(name):
-    signals = noisy(models.get("biexp"), 400, seed=4)
+    signals = noisy(models.get("biexp"), 120, seed=4)
     order = np.random.default_rng(0).permutation(len(signals))
     first, second = fitted(name, signals), fitted(name, signals[order])
     np.testing.assert_array_equal(first.status[order], second.status)
@@ -193,7 +193,7 @@ def test_less_noise_and_more_averages_do_not_widen_intervals(name):
 
     def widths(sigma, times=1.0):
         weights = np.full(B13.size, times)
-        signals = noisy(model, 400, seed=5, sigma=sigma / np.sqrt(times))
+        signals = noisy(model, 120, seed=5, sigma=sigma / np.sqrt(times))
         result = fitted(name, signals, options={"noise": "gaussian"}, sigma=sigma, weights=weights)
         return {key: np.mean(np.subtract(*result.interval[key][::-1])) for key in model.names}
 
@@ -231,7 +231,7 @@ def test_too_few_voxels_to_learn_from(name):
 @pytest.mark.parametrize("name", LEARNING)
 def test_regions_learn_priors_of_their_own(name):
     rng = np.random.default_rng(8)
-    labels = rng.integers(0, 2, (12, 12, 1))
+    labels = rng.integers(0, 2, (12, 10, 1))
     truth = {
         "S0": np.full(labels.shape, LARGE),
         "f": np.full(labels.shape, 0.1),
@@ -256,7 +256,7 @@ def test_regions_learn_priors_of_their_own(name):
 
     with pytest.raises(OptionError, match="labels were given without a mask"):
         fitted(name, signals, labels=labels)
-    with pytest.raises(ShapeError, match=r"labels have shape \(12, 12\); expected the scan's"):
+    with pytest.raises(ShapeError, match=r"labels have shape \(12, 10\); expected the scan's"):
         fitted(name, signals, mask=mask, labels=labels[..., 0])
     for wrong in (0.5, np.nan):
         with pytest.raises(OptionError, match="the labels are not whole numbers"):

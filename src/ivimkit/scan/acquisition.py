@@ -473,7 +473,7 @@ class Acquisition:
         numbers = shell_clusters(b, None)
         return np.array([_exact_mean(b[numbers == k]) for k in np.unique(numbers)])
 
-    @property
+    @cached_property
     def n_distinct(self) -> int:
         """Number of b-values that give different signals."""
         return len(self.distinct_bvals)
@@ -641,6 +641,10 @@ class Acquisition:
         """
         if all(axis.name in self.variables for axis in DIRECTION):
             return self
+        return self._apart
+
+    @cached_property
+    def _apart(self) -> Acquisition:
         if self.bvecs is None:
             raise AcquisitionError(
                 "the directions of the gradients are not known; expected one per volume. Give a "
@@ -813,7 +817,9 @@ def _parallel(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
 
 def _exact_mean(values: NDArray[np.float64]) -> float:
     """Return the mean; for equal values exactly that value, as a sum would round."""
-    return float(values[0]) if np.all(values == values[0]) else float(values.mean())
+    if len(values) == 1:
+        return float(values[0])
+    return float(values[0]) if (values == values[0]).all() else float(values.mean())
 
 
 def _one_value(values: NDArray[Any]) -> float | str:

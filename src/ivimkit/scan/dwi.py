@@ -1019,9 +1019,11 @@ class DWI:
 
     def _mean_of(self, values: NDArray[np.float64], shell: Shell) -> float:
         used = list(self._used(shell))
+        if len(used) == 1:
+            return float(values[used[0]])
         own = values[used]
         # For equal values exactly that value, as a sum would round.
-        if np.all(own == own[0]):
+        if (own == own[0]).all():
             return float(own[0])
         if self.weights is None:
             return float(own.mean())

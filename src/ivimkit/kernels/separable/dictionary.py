@@ -102,11 +102,8 @@ def evaluate(
         except (TypeError, ValueError):
             # It asks for the size of a number: one at a time.
             called: Any = part.atom
-            rows = [
-                [called(*(float(v[j]) for v in variables), tuple(map(float, row)))
-                 for j in range(x.shape[1])]
-                for row in shapes
-            ]  # fmt: skip
+            columns = list(zip(*(v.tolist() for v in variables), strict=True))
+            rows = [[called(*column, tuple(row)) for column in columns] for row in shapes.tolist()]
             values = np.array([[r[0] if part.slopes else r for r in row] for row in rows])
     return np.array(values, dtype=np.float64)
 
