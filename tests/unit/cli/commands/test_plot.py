@@ -12,13 +12,6 @@ from ivimkit.cli.jobs import plot_files
 
 
 @pytest.fixture
-def result(run, folder):
-    """The folder of a fit of the phantom."""
-    run("fit", folder / "dwi.nii.gz", "--mask", folder / "mask.nii.gz", "--no-figures", "-q")
-    return folder / "dwi_ivim"
-
-
-@pytest.fixture
 def calls(monkeypatch):
     """Record the calls of the drawing functions; draw nothing."""
     made: dict[str, tuple] = {}
@@ -51,18 +44,15 @@ def test_one_result(run, result):
     assert str(figures / "voxel_8_9_1.png") in text.splitlines()
 
 
-def test_several_results(run, result, folder, calls):
-    other = folder / "segmented"
-    options = ("--method", "segmented", "--out", other, "--no-figures", "-q")
-    run("fit", folder / "dwi.nii.gz", *options)
+def test_several_results(run, result, other, folder, calls):
     run("plot", result, other, "--voxel", "8,9,1")
     assert {p.name for p in (folder / "comparison").iterdir()} == {
         "comparison.png",
         "voxel_8_9_1.png",
     }
     (results,), _ = calls["compare_methods"]
-    assert list(results) == ["dwi_ivim", "segmented"]
-    assert list(calls["voxel_plot"][0][1]) == ["dwi_ivim", "segmented"]
+    assert list(results) == ["dwi_ivim", "other"]
+    assert list(calls["voxel_plot"][0][1]) == ["dwi_ivim", "other"]
     run("plot", result, other, "--slice", "0", "--slice", "1", "--out", folder / "slices")
     assert (folder / "slices" / "comparison_1.png").exists()
 
