@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from ivimkit import io, simulate
 from ivimkit.cli import app
+from text_pages import blank_figures
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +18,12 @@ def _plain_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def text_only(monkeypatch):
+    """Make reports with figures that show nothing, as only their text is looked at."""
+    blank_figures(monkeypatch)
 
 
 @pytest.fixture
@@ -81,7 +88,7 @@ def _run(*words):
 
 @pytest.fixture(scope="session")
 def fitted_once(phantom_folder, tmp_path_factory):
-    """Results of the phantom inside its mask by varpro and segmented: to be copied, see `placed`."""
+    """Results of the phantom inside its mask by two methods, to be copied: see `placed`."""
     home = tmp_path_factory.mktemp("fitted")
     words = ("fit", phantom_folder / "dwi.nii.gz", "--mask", phantom_folder / "mask.nii.gz")
     for name, method in (("dwi_ivim", "varpro"), ("other", "segmented")):

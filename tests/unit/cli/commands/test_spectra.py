@@ -13,7 +13,7 @@ def fit(run, folder, *options):
     return run("fit", *files, "--method", "nnls", "--option", "order=0", *options).stdout
 
 
-def test_a_fit_says_how_its_weight_was_found_and_draws_spectra(run, folder):
+def test_a_fit_says_how_its_weight_was_found_and_draws_spectra(run, folder, text_only):
     said = fit(run, folder, "--option", "windows=0.004", "--option", "keep_spectrum=yes")
     home = folder / "dwi_ivim"
     record = json.loads((home / "fit.json").read_text(encoding="utf-8"))
