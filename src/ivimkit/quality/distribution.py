@@ -94,17 +94,16 @@ def shape_of(values: NDArray[np.float64]) -> tuple[float, float]:
     ----------
     Joanes DN, Gill CA. J R Stat Soc D 1998;47:183-189. doi:10.1111/1467-9884.00122
     """
-    # Imported here: it takes half a second, and most results have no regions.
-    from scipy import stats
+    # Imported here: it takes half a second, and most results have no regions. Those of scipy take
+    # ten times as long for a region.
+    from pandas import Series
 
     spread = float(np.ptp(values)) if values.size else 0.0
     if values.size < 3 or spread <= _MIN_RELATIVE_SPREAD * float(np.abs(values).max()):
         return math.nan, math.nan
     # Scaled first: the fourth power of 1e-3 mm2/s is far from 1.
-    scaled = (values - values.mean()) / spread
-    skewness = float(stats.skew(scaled, bias=False))
-    kurtosis = float(stats.kurtosis(scaled, bias=False)) if values.size > 3 else math.nan
-    return skewness, kurtosis
+    scaled = Series((values - values.mean()) / spread)
+    return float(scaled.skew()), float(scaled.kurt())
 
 
 def entropy(values: NDArray[np.float64], limits: tuple[float, float]) -> float:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from ivimkit import io, simulate
 from ivimkit.cli import app
+from text_pages import blank_figures
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +18,12 @@ def _plain_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def text_only(monkeypatch):
+    """Make reports with figures that show nothing, as only their text is looked at."""
+    blank_figures(monkeypatch)
 
 
 @pytest.fixture
@@ -72,3 +79,45 @@ def fit(run, folder):
         return io.load_result(out)
 
     return _fit
+
+
+def _run(*words):
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    assert done.exit_code == 0, done.output
+
+
+@pytest.fixture(scope="session")
+def fitted_once(phantom_folder, tmp_path_factory):
+    """Results of the phantom inside its mask by two methods, to be copied: see `placed`."""
+    home = tmp_path_factory.mktemp("fitted")
+    words = ("fit", phantom_folder / "dwi.nii.gz", "--mask", phantom_folder / "mask.nii.gz")
+    for name, method in (("dwi_ivim", "varpro"), ("other", "segmented")):
+        _run(*words, "--method", method, "--out", home / name, "--no-figures", "-q")
+    return home
+
+
+@pytest.fixture
+def placed(fitted_once, phantom_folder, folder):
+    """Return a function that puts one of these results beside the scan, as if made there."""
+
+    def _placed(name, out):
+        shutil.copytree(fitted_once / name, out)
+        record = (out / "fit.json").read_text(encoding="utf-8")
+        for old, new in ((fitted_once / name, out), (phantom_folder, folder)):
+            record = record.replace(str(old), str(new))
+        (out / "fit.json").write_text(record, encoding="utf-8")
+        return out
+
+    return _placed
+
+
+@pytest.fixture
+def result(placed, folder):
+    """The folder of a fit of the phantom by varpro, that a test may write into."""
+    return placed("dwi_ivim", folder / "dwi_ivim")
+
+
+@pytest.fixture
+def other(placed, folder):
+    """The folder of its fit by segmented."""
+    return placed("other", folder / "other")

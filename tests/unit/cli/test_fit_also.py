@@ -17,7 +17,7 @@ def also(run, scan, folder):
     return _also
 
 
-def test_both_methods_are_saved_drawn_and_loaded(also, run, scan, folder):
+def test_both_methods_are_saved_drawn_and_loaded(also, run, scan, folder, text_only):
     out = folder / "dwi_ivim"
     text = also("segmented", "--organ", "liver", "--uncertainty", "curvature").stdout
     assert "those by segmented in" in text.replace("\n", "")

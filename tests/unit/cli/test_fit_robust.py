@@ -37,7 +37,7 @@ def _fit(run, folder, out, *options, code=0):
     return run("fit", scan, "--mask", folder / "mask.nii.gz", "--out", out, *options, code=code)
 
 
-def test_what_is_left_out_is_said_stored_drawn_and_repeated(run, spoiled, tmp_path):
+def test_what_is_left_out_is_said_stored_drawn_and_repeated(run, spoiled, tmp_path, text_only):
     text = " ".join(_fit(run, spoiled, tmp_path / "out", "--robust").stdout.split())
     assert "Volume 10 (b = 60, signal × 0.50) was left out (volumes count from 0)." in text
     assert "of all values." in text

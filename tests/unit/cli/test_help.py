@@ -11,6 +11,7 @@ import typer
 
 import ivimkit
 from ivimkit.cli import app
+from ran_alone import check_imports
 
 WITH_EXAMPLES = (
     *(
@@ -81,21 +82,8 @@ def test_no_command_prints_help(run):
 
 
 def test_help_and_version_import_nothing_heavy():
-    heavy = "{'numpy', 'numba', 'scipy', 'pandas', 'matplotlib', 'nibabel', 'uvicorn'}"
-    code = (
-        "import sys, ivimkit.cli\n"
-        "try: ivimkit.cli.app(sys.argv[1:])\n"
-        f"finally: assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)\n"
-    )
-    for option in (
-        ["--version"],
-        ["--help"],
-        ["fit", "--help"],
-        ["compare", "--help"],
-        ["view", "--help"],
-    ):
-        done = subprocess.run([sys.executable, "-c", code, *option], capture_output=True)
-        assert done.returncode == 0, done.stderr
+    heavy = {"numpy", "numba", "scipy", "pandas", "matplotlib", "nibabel", "uvicorn"}
+    check_imports(heavy, "--version", "--help", "fit --help", "compare --help", "view --help")
 
 
 def test_python_m_is_the_command_line():

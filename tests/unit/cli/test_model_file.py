@@ -91,7 +91,7 @@ def test_plot(run, own, monkeypatch):
     assert {"residuals.png", "voxel_8_9_1.png"} <= names
 
 
-def test_report(run, own):
+def test_report(run, own, text_only):
     told = run("report", own, "--model", "./mine.py")
     page = (own / "report.html").read_text(encoding="utf-8")
     assert "There are no fitted curves" not in page

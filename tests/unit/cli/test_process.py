@@ -50,11 +50,12 @@ def run(*arguments, before="", **options):
     [
         ("typer", signal.SIGINT),
         ("typer.core", signal.SIGTERM),
-        ("ivimkit.cli.screen.methods_tables", signal.SIGINT),
+        ("ivimkit.node", signal.SIGINT),
     ],
 )
 def test_a_signal_during_imports(module, number):
-    done = run("methods", before=AT_AN_IMPORT.format(module=module, number=int(number)))
+    before = AT_AN_IMPORT.format(module=module, number=int(number))
+    done = run("node", "status", "--config", "none.toml", before=before)
     assert done.returncode == 130
     assert done.stderr == "interrupted: nothing is left half-written\n"
 
@@ -62,6 +63,7 @@ def test_a_signal_during_imports(module, number):
 INTERRUPTED_STEP = """
 from ivimkit.steps.mask import Mask
 def interrupted(step, work, progress):
+    print("pandas" in sys.modules)
     os.kill(os.getpid(), signal.SIGINT)
     progress(1.0)
     raise AssertionError("the signal was lost")
@@ -69,16 +71,17 @@ Mask.apply = interrupted
 """
 
 
-@pytest.mark.parametrize("command", [["preprocess", "--steps"], ["fit", "--preprocess"]])
-def test_ctrl_c_during_a_step(command, tmp_path):
+def test_ctrl_c_during_a_step(tmp_path):
     dwi = ik.simulate.phantom(shape=(6, 5, 1), partial_volume=1).dwi
     ik.io.save_scan(dwi, tmp_path / "dwi.nii.gz")
-    name, option = command
-    done = run(name, "dwi.nii.gz", option, "mask", before=INTERRUPTED_STEP, cwd=tmp_path)
+    words = ("fit", "dwi.nii.gz", "--preprocess", "mask")
+    done = run(*words, before=INTERRUPTED_STEP, cwd=tmp_path)
     assert done.returncode == 130
     assert done.stderr.endswith("interrupted: nothing is left half-written\n")
     assert "Traceback" not in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dwi.bval", "dwi.nii.gz"]
+    # Nor does a fit wait for what only tables of regions need.
+    assert done.stdout == "False\n"
 
 
 def test_a_signal_after_the_work():
@@ -88,12 +91,25 @@ def test_a_signal_after_the_work():
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("command", [["methods"], ["--version"], ["fit", "--help"]])
-def test_a_pipe_that_nobody_reads(command):
+SETTINGS = """
+[node]
+folder = "node"
+[[peer]]
+name = "mr"
+ae_title = "MR"
+address = "127.0.0.1"
+[[rule]]
+send_to = []
+"""
+
+
+@pytest.mark.parametrize("command", ["node status --config node.toml", "--version", "fit --help"])
+def test_a_pipe_that_nobody_reads(command, tmp_path):
+    (tmp_path / "node.toml").write_text(SETTINGS)
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as pipe:
-        done = run(*command, stdout=pipe)
+        done = run(*command.split(), stdout=pipe, cwd=tmp_path)
     assert done.returncode == 141
     assert done.stderr == ""
 

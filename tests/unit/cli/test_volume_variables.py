@@ -57,7 +57,7 @@ def test_fit_of_one_echo_time(run, echoes, tmp_path):
     assert "--variables" in rerun(first).command
 
 
-def test_echo_times_as_an_option(run, echoes, tmp_path):
+def test_echo_times_as_an_option(run, echoes, tmp_path, text_only):
     echoes.with_name("echoes_volumes.tsv").unlink()
     times = ",".join(["60"] * N + ["90"] * N)
     mask = ("--mask", echoes.with_name("mask.nii.gz"))

@@ -129,7 +129,7 @@ def test_attempts_to_send_become_rarer_and_end():
     assert retries.after(Delivery(peer="pacs"), final, since=0, now=0).state == "failed"
 
 
-@given(st.text(max_size=80))
+@given(st.text("0123456789./\\-a \n\0\u0663\u00b2", max_size=80))
 def test_what_is_taken_for_a_uid_is_a_harmless_file_name(text):
     assert not is_uid(text) or (
         set(text) <= set("0123456789.") and text[0] != "." and ".." not in text

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 import ivimkit as ik
 from html_page import Page
@@ -17,6 +15,7 @@ from ivimkit.errors import OptionError, ShapeError
 from ivimkit.report.section_blocks import Beside, Code, Front, Overall, Table, Text
 from ivimkit.status import FitStatus, in_words
 from made_results import biexp_maps, made_result
+from text_pages import blank_figures
 
 NAME = "Mustermann"
 EVIL = "<script>alert(1)</script>"
@@ -24,16 +23,6 @@ SECTIONS = [
     *("summary", "checks", "acquisition", "regions", "maps", "histograms", "curves", "status"),
     *("residuals", "methods", "provenance"),
 ]
-DRAWING = {
-    "summary": ("lesion_panels", "map_panels", "difference_panels"),
-    "maps": ("mosaic", "image_mosaic", "prior_panels"),
-    "histograms": ("draw",),
-    "regions": ("lesion_panels",),
-    "curves": ("example_panels", "region_curves"),
-    "status": ("status_panels",),
-    "residuals": ("residual_panels",),
-    "differences": ("difference_panels", "agreement_panels"),
-}
 
 
 @pytest.fixture(scope="module")
@@ -80,20 +69,7 @@ def page(result, labels):
 @pytest.fixture
 def drawn(monkeypatch):
     """Draw next to nothing, and remember what was asked for."""
-    calls: dict[str, list] = {}
-
-    def recorder(name):
-        def record(*args, **options):
-            calls.setdefault(name, []).append((args, options))
-            return Figure(figsize=(1, 1))
-
-        return record
-
-    for section, names in DRAWING.items():
-        for name in names:
-            home = sys.modules[f"ivimkit.report.sections.{section}_section"]
-            monkeypatch.setattr(home, name, recorder(name))
-    return calls
+    return blank_figures(monkeypatch)
 
 
 def blocks(report, section, kind=object):

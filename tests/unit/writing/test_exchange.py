@@ -1,9 +1,11 @@
 """A save over an earlier result, stopped at every step: the old result or the new one, whole."""
 
+import itertools
 import os
 import shutil
 import signal
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +37,7 @@ def saved(out, scale, pictures):
     def store(stage):
         # As many files as there happen to be.
         (stage / "store").mkdir()
-        for number in range(int(4 * scale)):
+        for number in range(int(scale)):
             (stage / "store" / f"{number}.txt").write_text(f"part of {scale}")
 
     result_folder(made_result(maps, model="monoexp")).save(
@@ -57,16 +59,25 @@ def new(out):
     saved(out, 2.0, ["figures/maps.png", "figures/status.png"])
 
 
-def content(out):
-    """Return what a reader finds, the date of the fit apart; and that is all there is."""
-    scale = ik.load_result(out).maps["S0"].ravel()[0] / 500
+def scale_of(out):
+    """Return the factor of the maps that a reader finds."""
+    return float(ik.load_result(out).maps["S0"].ravel()[0] / 500)
+
+
+def files_in(out):
+    """Return all files with what they contain, the date of the fit apart."""
     files = {
-        str(path.relative_to(out)): path.read_text() if path.suffix in (".png", ".txt") else ""
+        str(path.relative_to(out)): b"" if path.suffix == ".json" else path.read_bytes()
         for path in sorted(out.rglob("*"))
         if path.is_file()
     }
     assert not [name for name in files if ".partial-" in name and "partial" not in str(out)]
-    return float(scale), files
+    return files
+
+
+def content(out):
+    """Return what a reader finds; and that is all there is."""
+    return scale_of(out), files_in(out)
 
 
 @pytest.fixture(scope="module")
@@ -82,83 +93,90 @@ def states(tmp_path_factory):
     assert after[0] == 2.0
     assert "figures/uncertainty.png" not in after[1]
     assert "report.html" not in after[1]
-    assert before[1]["store/3.txt"] == "part of 1.0"
-    assert after[1]["store/7.txt"] == "part of 2.0"
-    assert after[1]["figures/maps.png"] == "picture of 2.0"
-    assert {after[1]["notes.txt"], after[1]["figures/notes.png"]} == {"mine"}
+    assert before[1]["store/0.txt"] == b"part of 1.0"
+    assert after[1]["store/1.txt"] == b"part of 2.0"
+    assert after[1]["figures/maps.png"] == b"picture of 2.0"
+    assert {after[1]["notes.txt"], after[1]["figures/notes.png"]} == {b"mine"}
     return template, before, after
 
 
-def child(out, stop):
-    """Save in a process of its own; `stop` is called before each step.
+@contextmanager
+def stepping(stop):
+    """Call `stop` with their number before all steps that change a folder."""
+    steps = itertools.count(1)
 
-    Returns how it ended, and how many steps there were.
-    """
-    reading, writing = os.pipe()
+    def stepped(real):
+        def step(*args, **kwargs):
+            stop(next(steps))
+            real(*args, **kwargs)
+
+        return step
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in STEPS:
+            patch.setattr(os, name, stepped(getattr(os, name)))
+        yield
+
+
+def child(out, stop):
+    """Save in a process of its own; `stop` is called before each step. Return how it ended."""
     process = os.fork()
     if process:
-        os.close(writing)
-        with os.fdopen(reading) as pipe:
-            said = pipe.read()
-        return os.waitpid(process, 0)[1], int(said or -1)
-    code = 99
+        return os.waitpid(process, 0)[1]
     try:
-        steps = 0
-        for name in STEPS:
-            real = getattr(os, name)
-
-            def step(*args, real=real, **kwargs):
-                nonlocal steps
-                steps += 1
-                stop(steps)
-                real(*args, **kwargs)
-
-            setattr(os, name, step)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
+        with stepping(stop):
             new(out)
-            code = 0
-        except KeyboardInterrupt:
-            code = 130
-        os.write(writing, str(steps).encode())
     finally:
-        os._exit(code)
+        os._exit(99)
 
 
 def n_steps(template, out):
+    steps = []
     shutil.copytree(template, out)
-    status, steps = child(out, lambda step: None)
-    assert status == 0
+    with stepping(steps.append):
+        new(out)
     shutil.rmtree(out)
-    return steps
+    return len(steps)
 
 
 def test_a_kill_at_every_step(states, tmp_path):
+    """What a kill would leave is what is there at that moment."""
     template, before, done = states
-    out = tmp_path / "out"
+    place, left = tmp_path / "place", []
+    shutil.copytree(template, place / "out")
+    copying = False
+
+    def copy(step):
+        nonlocal copying
+        if not copying:
+            copying = True
+            left.append(shutil.copytree(place, tmp_path / str(step)) / "out")
+            copying = False
+
+    with stepping(copy):
+        new(place / "out")
     found = []
-    for n in range(1, n_steps(template, out) + 1):
-        shutil.copytree(template, out)
-
-        def kill(step, n=n):
-            if step == n:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        status, _ = child(out, kill)
-        assert os.WTERMSIG(status) == signal.SIGKILL
+    for out in left:
         # The dead stage may be there still, which only a writer removes.
-        scale = ik.load_result(out).maps["S0"].ravel()[0] / 500
-        found.append(float(scale))
+        found.append(scale_of(out))
         folder._clear(out)
-        assert content(out) == (before if scale == 1.0 else done)
-        shutil.rmtree(out)
+        assert files_in(out) == (before if found[-1] == 1.0 else done)[1]
     # The journal decides, and nothing else.
     assert found == sorted(found)
     assert set(found) == {1.0, 2.0}
 
 
-def test_a_signal_at_every_step(states, tmp_path):
+@pytest.fixture
+def interrupts():
+    """Signals raise KeyboardInterrupt, as in a command."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    known = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    yield
+    for number, handler in zip(numbers, known, strict=True):
+        signal.signal(number, handler)
+
+
+def test_a_signal_at_every_step(states, tmp_path, interrupts):
     template, before, done = states
     out = tmp_path / "out"
     kinds = [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGINT]]
@@ -170,9 +188,9 @@ def test_a_signal_at_every_step(states, tmp_path):
             if n <= step < n + len(numbers):
                 os.kill(os.getpid(), numbers[step - n])
 
-        status, _ = child(out, send)
         # None is lost: the process ends as interrupted, and leaves nothing.
-        assert os.WEXITSTATUS(status) == 130
+        with pytest.raises(KeyboardInterrupt), stepping(send):
+            new(out)
         assert content(out) in (before, done)
         shutil.rmtree(out)
 
@@ -185,7 +203,7 @@ def killed_halfway(template, out):
         if (out / ".ivimkit-exchange.json").exists() and not (out / "fit.json").exists():
             os.kill(os.getpid(), signal.SIGKILL)
 
-    status, _ = child(out, kill)
+    status = child(out, kill)
     assert os.WTERMSIG(status) == signal.SIGKILL
     assert len([path for path in out.iterdir() if ".partial-" in path.name]) == 1
 

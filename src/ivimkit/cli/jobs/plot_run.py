@@ -75,13 +75,13 @@ class ResultPlot:
                 needed=bool(self.shown.voxel),
             ).dwi
             ranges = self._ranges(first)
+            # First, as there may be no such voxel.
+            curves = self._curves(dwi, results if len(loaded) > 1 else first)
             if len(loaded) == 1:
                 figures = self._one(first, dwi, ranges) | self._lesion(first, dwi)
             else:
                 figures = self._comparison(results, ranges)
-            if dwi is not None:
-                figures |= self._curves(dwi, results if len(loaded) > 1 else first)
-            for path in write_figures(folder, figures, dpi=self.dpi):
+            for path in write_figures(folder, figures | curves, dpi=self.dpi):
                 self.screen.show(str(path))
 
     def _check(self, folders: Sequence[Path]) -> None:
@@ -165,10 +165,10 @@ class ResultPlot:
         }
 
     def _curves(
-        self, dwi: DWI, results: FitResult | Mapping[str, FitResult]
+        self, dwi: DWI | None, results: FitResult | Mapping[str, FitResult]
     ) -> dict[str, Drawing]:
         found: dict[str, Drawing] = {}
-        for text in self.shown.voxel or ():
+        for text in self.shown.voxel or () if dwi is not None else ():
             voxel = triple(text, "--voxel")
             name = "voxel_" + "_".join(map(str, voxel)) + ".png"
             found[name] = report.voxel_plot(dwi, results, voxel)

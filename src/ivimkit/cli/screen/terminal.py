@@ -23,7 +23,6 @@ from ivimkit.errors import IvimkitWarning
 
 __all__ = ["Screen", "plain_table", "say_error"]
 
-_WIDEST = 10_000
 _LOG_WIDTH = 120
 
 
@@ -156,6 +155,13 @@ def _least_width(column: Column) -> int:
     return max(map(cell_len, parts), default=0)
 
 
+def _table_width(table: Table) -> int:
+    """Return the width of a table of `plain_table` with columns as narrow as they may be."""
+    # To let rich measure every cell takes longer than to print them.
+    gaps = (table.padding[1] + table.padding[3]) * (len(table.columns) - 1)
+    return sum(column.min_width or 0 for column in table.columns) + gaps
+
+
 def _print(console: Console, renderable: RenderableType) -> None:
     # Files and pipes get whole lines: a path or a message must not be broken.
     whole = isinstance(renderable, Text | str) and not console.is_terminal
@@ -163,8 +169,7 @@ def _print(console: Console, renderable: RenderableType) -> None:
         # A line broken by the terminal can be read; a column without width or a 1… cannot.
         for column in renderable.columns:
             column.min_width = _least_width(column)
-        unlimited = console.options.update(width=_WIDEST)
-        needed = console.measure(renderable, options=unlimited).minimum
+        needed = _table_width(renderable)
         if needed > console.width:
             console.width = needed
     console.print(renderable, soft_wrap=whole, crop=not isinstance(renderable, Table))

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from ivimkit import io
+from ivimkit import io, report
 from ivimkit.cli import app
-from ivimkit.cli.jobs import plot_files
+from ivimkit.cli.jobs import demo_run, plot_files
 from ivimkit.cli.jobs.demo_run import METHODS
 from ivimkit.report import Report
 
-SMALL, SMALLEST = ("--shape", "48,36,3"), ("--shape", "24,18,1")
+SMALL, SMALLEST = ("--shape", "48,36,1"), ("--shape", "24,18,1")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,6 @@ def demo(drawn, tmp_path_factory):
     return folder, result.stdout
 
 
-@pytest.mark.drawn
 def test_files(demo):
     folder, _ = demo
     assert (folder / "phantom" / "true_D.nii.gz").exists()
@@ -89,20 +88,29 @@ def test_lesion_stands_out_in_D_more_than_in_ADC(demo):
     assert lesion["varpro", "f"] > 1.0
 
 
-def test_again(run, demo, drawn):
+@pytest.fixture
+def plain(monkeypatch):
+    """Demos without pictures and with a page of nothing, for what becomes of their folder."""
+    monkeypatch.setattr(demo_run, "draw_result", lambda *_: {})
+    monkeypatch.setattr(demo_run.DemoRun, "_draw", lambda *_: None)
+    monkeypatch.setattr(report, "build", lambda *_, **__: Report("T", "", []))
+
+
+def test_again(run, demo, plain):
     folder, _ = demo
     run("demo", "--out", folder, *SMALLEST, "--seed", "1", "--snr", "30", "-q")
     settings = json.loads((folder / "phantom" / "phantom.json").read_text())
     assert (settings["seed"], settings["snr"]) == (1, 30.0)
+    assert io.load_result(folder / "varpro").shape == (24, 18, 1)
 
 
-def test_folder_of_something_else(run, tmp_path, drawn, monkeypatch):
+def test_folder_of_something_else(run, tmp_path, plain, monkeypatch):
     (tmp_path / "mine.txt").write_text("mine")
     result = run("demo", "--out", tmp_path, *SMALL, code=2)
     assert "holds files that are not of a demo" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     # The time of the compiler is told apart from that of the fit.
-    monkeypatch.setattr("ivimkit.cli.jobs.demo_run._NOTICEABLE", 0.0)
+    monkeypatch.setattr(demo_run, "_NOTICEABLE", 0.0)
     text = run("demo", "--out", tmp_path, *SMALLEST, "--overwrite").stdout
     assert "varpro: compiled in 0 s; later runs find the code on disk" in text
     assert (tmp_path / "mine.txt").read_text() == "mine"

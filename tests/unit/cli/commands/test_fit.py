@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -40,12 +37,6 @@ def test_closing_table(run, scan, folder):
     assert f"{n} voxels in " in text
     assert "voxels/s on " in text
     assert max(map(len, text.splitlines())) <= 80 or str(folder) in text
-
-
-def test_the_closing_table_does_not_wait_for_pandas():
-    code = "import sys, ivimkit.cli.jobs.fit_batch; assert 'pandas' not in sys.modules"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True)
-    assert done.returncode == 0, done.stderr
 
 
 def test_provenance_tells_the_command_line(run, scan, folder):

@@ -12,13 +12,6 @@ from ivimkit.cli.jobs import plot_files
 
 
 @pytest.fixture
-def result(run, folder):
-    """The folder of a fit of the phantom."""
-    run("fit", folder / "dwi.nii.gz", "--mask", folder / "mask.nii.gz", "--no-figures", "-q")
-    return folder / "dwi_ivim"
-
-
-@pytest.fixture
 def calls(monkeypatch):
     """Record the calls of the drawing functions; draw nothing."""
     made: dict[str, tuple] = {}
@@ -35,7 +28,8 @@ def calls(monkeypatch):
         for name in figures:
             (folder / name).write_text("drawn")
 
-    for name in ("map_panels", "status_panels", "histograms", "compare_methods", "voxel_plot"):
+    drawing = ("map_panels", "status_panels", "histograms", "residual_panels")
+    for name in (*drawing, "compare_methods", "voxel_plot"):
         monkeypatch.setattr(report, name, recorder(name))
     monkeypatch.setattr(plot_files, "_save_all", save_all)
     return made
@@ -51,18 +45,15 @@ def test_one_result(run, result):
     assert str(figures / "voxel_8_9_1.png") in text.splitlines()
 
 
-def test_several_results(run, result, folder, calls):
-    other = folder / "segmented"
-    options = ("--method", "segmented", "--out", other, "--no-figures", "-q")
-    run("fit", folder / "dwi.nii.gz", *options)
+def test_several_results(run, result, other, folder, calls):
     run("plot", result, other, "--voxel", "8,9,1")
     assert {p.name for p in (folder / "comparison").iterdir()} == {
         "comparison.png",
         "voxel_8_9_1.png",
     }
     (results,), _ = calls["compare_methods"]
-    assert list(results) == ["dwi_ivim", "segmented"]
-    assert list(calls["voxel_plot"][0][1]) == ["dwi_ivim", "segmented"]
+    assert list(results) == ["dwi_ivim", "other"]
+    assert list(calls["voxel_plot"][0][1]) == ["dwi_ivim", "other"]
     run("plot", result, other, "--slice", "0", "--slice", "1", "--out", folder / "slices")
     assert (folder / "slices" / "comparison_1.png").exists()
 
@@ -84,7 +75,7 @@ def test_options(run, result, folder, calls):
     assert (folder / "pictures" / "maps.png").exists()
 
 
-def test_lesion(run, result, folder, made, monkeypatch):
+def test_lesion(run, result, folder, made, calls, monkeypatch):
     mask = np.zeros((24, 18, 2), np.uint8)
     mask[6:9, 8:11, 1] = 1
     io.save_map(mask, folder / "lesion.nii.gz", made.dwi.geometry)
@@ -97,7 +88,7 @@ def test_lesion(run, result, folder, made, monkeypatch):
 
     monkeypatch.setattr(report, "lesion_panels", record)
     run("plot", result, "--lesion", folder / "lesion.nii.gz", "--range", "D=0:2e-3")
-    assert (result / "figures" / "lesion.png").read_bytes().startswith(b"\x89PNG")
+    assert (result / "figures" / "lesion.png").exists()
     np.testing.assert_array_equal(asked["mask"], mask > 0)
     assert asked["dwi"].shape == (24, 18, 2)
     assert asked["limits"] == {"D": (0.0, 2e-3)}
@@ -241,7 +232,6 @@ def test_what_is_not_reliable(run, result, folder, calls):
     assert all(word in error for word in ("'grey' is not one of", "fade", "hide", "show"))
 
 
-@pytest.mark.drawn
 def test_figures_of_a_fit(run, folder, calls):
     run(
         "fit",

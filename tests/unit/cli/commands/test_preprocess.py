@@ -60,16 +60,17 @@ def test_unknown_steps_are_refused_before_a_scan_is_read(run, scan, folder, comm
     assert not [path for path in folder.iterdir() if path.is_dir()]
 
 
-def test_a_fit_of_the_steps_is_that_of_the_saved_scan(run, scan, folder):
+def test_a_fit_of_the_steps_is_that_of_the_saved_scan(run, scan, folder, text_only):
     out = folder / "out"
-    run("fit", scan, "--preprocess", "mask:kind=body", "--bmin", 10, "--out", out, "-q")
+    quick = ("-q", "--no-figures")
+    run("fit", scan, "--preprocess", "mask:kind=body", "--bmin", 10, "--out", out, *quick)
     result = io.load_result(out, scan=True)
     assert result.provenance.history.names == ("mask",)
     assert result.dwi is not None
     assert result.dwi.history == result.provenance.history
     made = out / "preprocessed"
     again = folder / "again"
-    run("fit", made / "dwi.nii.gz", "--mask", made / "mask.nii.gz", "--out", again, "-q")
+    run("fit", made / "dwi.nii.gz", "--mask", made / "mask.nii.gz", "--out", again, *quick)
     np.testing.assert_array_equal(io.load_map(again / "D.nii.gz"), io.load_map(out / "D.nii.gz"))
     page = _report(run, out)
     assert "scan went through mask" in page

@@ -16,21 +16,6 @@ from ivimkit.report.section_blocks import Section, Text
 
 
 @pytest.fixture
-def result(run, folder):
-    """The folder of a fit of the phantom."""
-    run("fit", folder / "dwi.nii.gz", "--mask", folder / "mask.nii.gz", "--no-figures", "-q")
-    return folder / "dwi_ivim"
-
-
-@pytest.fixture
-def other(run, folder):
-    """The folder of another fit of it."""
-    options = ("--method", "segmented", "--out", folder / "other", "--no-figures", "-q")
-    run("fit", folder / "dwi.nii.gz", "--mask", folder / "mask.nii.gz", *options)
-    return folder / "other"
-
-
-@pytest.fixture
 def built(monkeypatch):
     """Record what is to be reported, and make a page of one line."""
     calls = []
@@ -43,7 +28,6 @@ def built(monkeypatch):
     return calls
 
 
-@pytest.mark.drawn
 def test_a_page_of_a_result(run, result, folder):
     done = run("report", result, "--labels", folder / "labels.nii.gz", "--lesion", "2")
     path = result / "report.html"
