@@ -34,7 +34,7 @@ FOLDERS = (
 KINDS = {"mr_D", "pm_D.dcm", "seg.dcm", "sr.dcm", "sc.dcm"}
 PICTURE = np.zeros((20, 200, 3), dtype=np.uint8)
 # Slices and volumes are like others of the same scan.
-MAX_SLICES, MAX_VOLUMES = 3, 6
+MAX_SLICES, MAX_VOLUMES = 2, 2
 
 
 @pytest.fixture
