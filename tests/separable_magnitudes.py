@@ -15,6 +15,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import ive
 
+import plain_exponential  # noqa: F401 - before the kernels that use it.
 from ivimkit.kernels.separable.dictionary import evaluate, plan
 from ivimkit.kernels.separable.magnitude import magnitude_function, magnitude_plan
 from ivimkit.kernels.voxel import Voxel

@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 
+import plain_exponential  # noqa: F401 - before the kernels that use it.
 from drivers import fit_rows
 from ivimkit.engine.bind import bind
 from ivimkit.kernels.separable import atoms

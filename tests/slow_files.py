@@ -65,7 +65,6 @@ SLOW = (
     "unit/fitting/test_training.py",
     "unit/fitting/test_uncertain_voxels.py",
     "unit/io/dicom/test_choice.py",
-    "unit/io/dicom/test_collection_output.py",
     "unit/io/dicom/test_reading_dicom.py",
     "unit/io/dicom/test_saving.py",
     "unit/io/dicom/test_uids.py",

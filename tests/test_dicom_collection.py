@@ -1,11 +1,13 @@
 """Diffusion series as scanners of five manufacturers wrote them, against what is known of them.
 
 The folders of the shared data have the b-values, kinds, affines and sums of pixels that are
-expected. dcm2niix, written by others, must find the same voxels and proportional values.
+expected. dcm2niix, written by others, must find the same voxels and proportional values. Results
+of these scans as DICOM are valid, and lie on their grid.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import subprocess
@@ -13,12 +15,20 @@ import warnings
 from collections import defaultdict
 from functools import cache
 
+import highdicom
+import msgspec
 import numpy as np
+import pydicom
 import pytest
 from numpy.testing import assert_allclose
 
 import ivimkit as ik
+from dicom_check import errors_of
+from dicom_results import in_scan_order
+from ivimkit.io.dicom.context import DicomContext, SourceImage
 from ivimkit.io.dicom.loading import DicomFiles
+from ivimkit.scan.geometry import Geometry
+from made_results import biexp_maps, made_result
 
 nib = pytest.importorskip("nibabel")
 
@@ -36,6 +46,10 @@ SAME_DIRECTION = 0.999
 PROPORTIONAL = 1e-4
 STEP = 7
 """Every seventh voxel is compared."""
+KINDS = {"mr_D", "pm_D.dcm", "seg.dcm", "sr.dcm", "sc.dcm"}
+PICTURE = np.zeros((20, 200, 3), dtype=np.uint8)
+# Slices and volumes are like others of the same scan.
+MAX_SLICES, MAX_VOLUMES = 2, 2
 
 
 @pytest.fixture(params=NAMES)
@@ -90,6 +104,62 @@ def test_values_are_as_published(folder):
         # The means may come after an image without weighting that belongs to the directions.
         sums = signal.sum(axis=(0, 1, 2), dtype=np.float64)[-len(one["b"]) :]
         assert_allclose(sums, one["sum_of_pixels"], rtol=FLOAT32)
+
+
+def _result_on(shape, geometry, context):
+    """Return a result of the first slices and volumes of a scan."""
+    shape = (*shape[:2], min(shape[2], MAX_SLICES))
+    volumes = [volume[: shape[2]] for volume in context.volumes[:MAX_VOLUMES]]
+    context = msgspec.structs.replace(context, volumes=volumes)
+    maps = biexp_maps(shape)
+    maps["D"][:3] = np.nan
+    made = made_result(maps)
+    return dataclasses.replace(made, geometry=geometry, source_context=context)
+
+
+def _check(result, out):
+    labels = np.zeros(result.shape, dtype=int)
+    labels[5:15, 5:15, 0] = 1
+    labels[20:25, 5:15] = 2
+    files = ik.io.save_dicom(result, out, labels=labels, picture=PICTURE, maps=["D"])
+    assert {path.relative_to(out).parts[0] for path in files} == KINDS
+    assert errors_of(files) == []
+    volume = highdicom.imread(out / "pm_D.dcm").get_volume(dtype=np.float32)
+    found = in_scan_order(volume.array, volume.affine, result)
+    np.testing.assert_array_equal(found, (result.maps["D"] * 1e6).astype(np.float32))
+
+
+def test_results_are_valid_on_the_grid_of_the_scan(folder, tmp_path):
+    scans = _contents(folder).scans
+    if not scans:
+        pytest.skip("no scan")
+    context = DicomFiles(scans[0], (folder,)).context
+    grid = scans[0].grid
+    _check(_result_on(grid.shape, grid.geometry, context), tmp_path / "out")
+
+
+def test_results_are_valid_for_images_that_are_maps_already(shared_data, tmp_path):
+    """Not a scan, but headers that a result may have to be written into."""
+    folder = shared_data / "dicom" / "ge_adc_derived" / "dicom"
+    if not folder.is_dir():
+        pytest.skip(f"no {folder}")
+    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in folder.iterdir()]
+    axes = np.array(headers[0].ImageOrientationPatient, dtype=float).reshape(2, 3)
+    normal = np.cross(*axes)
+    headers.sort(key=lambda one: float(normal @ np.array(one.ImagePositionPatient, dtype=float)))
+    ends = [np.array(headers[k].ImagePositionPatient, dtype=float) for k in (0, -1)]
+    rows, columns = (float(size) for size in headers[0].PixelSpacing)
+    lps = np.eye(4)
+    lps[:3, :3] = np.array(
+        [axes[0] * columns, axes[1] * rows, (ends[1] - ends[0]) / (len(headers) - 1)]
+    ).T
+    lps[:3, 3] = ends[0]
+    images = [
+        SourceImage(one.SOPClassUID, one.SOPInstanceUID, one.SeriesInstanceUID) for one in headers
+    ]
+    shape = (headers[0].Columns, headers[0].Rows, len(headers))
+    geometry = Geometry(np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps)
+    _check(_result_on(shape, geometry, DicomContext.of(headers[0], [images])), tmp_path / "out")
 
 
 def test_derived_images_are_never_a_scan(shared_data):

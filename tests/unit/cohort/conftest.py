@@ -1,7 +1,9 @@
 """A small BIDS data set: three subjects, two sessions, one scan that cannot be read."""
 
 import json
+import multiprocessing
 import shutil
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -55,12 +57,29 @@ def made_dataset(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def cluster():
-    """A Dask cluster: a scheduler, and two workers in processes of their own."""
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
-    ) as made:
-        yield made
+    """A Dask cluster: a scheduler, and two workers in processes of their own.
+
+    They are made from a process that has imported everything, as those of ``--n-procs`` are.
+    """
+    dask, distributed = map(pytest.importorskip, ("dask", "distributed"))
+    known = multiprocessing.get_all_start_methods()
+    method = "forkserver" if "forkserver" in known else "spawn"
+    with dask.config.set({"distributed.worker.multiprocessing-method": method}):
+        distributed.utils.get_mp_context().set_forkserver_preload(
+            ["distributed", "ivimkit.cohort.dask_cluster"]
+        )
+        with local_cluster(2) as made:
+            yield made
+
+
+def local_cluster(n_workers):
+    """Return a cluster of this machine, whose workers have one thread each."""
+    return import_module("distributed").LocalCluster(
+        n_workers=n_workers,
+        threads_per_worker=1,
+        dashboard_address="127.0.0.1:0",
+        host="127.0.0.1",
+    )
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from importlib import import_module
 
 import pytest
 
-from ivimkit.cohort import Ledger, Recipe, dask_workers, find_bids, plan, run
+from ivimkit.cohort import Ledger, Recipe, dask_upkeep, dask_workers, find_bids, plan, run
 from ivimkit.errors import InputError, OptionError
 from ivimkit.portable_bits import VARIABLES, cpu_target
 from killer_recipe import KillerRecipe
-from unit.cohort.conftest import without_times
+from unit.cohort.conftest import local_cluster, without_times
 
 RECIPE = Recipe.of(method="segmented", report=False)
 
@@ -48,10 +48,10 @@ def test_workers_do_less_besides_while_a_run_goes_on(cluster):
 
 
 FAULTS = """
-import resource
+import resource, sys
 from types import SimpleNamespace
+from runpy import run_path
 import numpy as np
-from ivimkit.cohort.dask_upkeep import _travelling
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -59,7 +59,8 @@ def faults():
         np.ones(100_000)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-plugin, _, _ = _travelling()
+# Without the package, which takes a second to load.
+plugin, _, _ = run_path(sys.argv[1])["_travelling"]()
 usual = faults()
 plugin.setup(SimpleNamespace(periodic_callbacks={}))
 print(usual, faults())
@@ -70,7 +71,7 @@ print(usual, faults())
 def test_workers_keep_the_memory_of_arrays():
     # As nannies start workers; in a process of its own, as what is free depends on what was done.
     done = subprocess.run(
-        [sys.executable, "-c", FAULTS],
+        [sys.executable, "-c", FAULTS, dask_upkeep.__file__],
         env={**os.environ, "MALLOC_TRIM_THRESHOLD_": "65536"},
         stdout=subprocess.PIPE,
         text=True,
@@ -112,10 +113,10 @@ def test_portable_bits_reach_new_workers_only(cluster, made_dataset, bids):
         assert not any(client.run(lambda: VARIABLES.keys() & os.environ.keys()).values())
     shown = bids(made_dataset, "participant", "--portable-bits", code=2)
     assert "asked for too late" in shown
+    # One that has not loaded numba, as those that are forked have.
     with (
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
-        ) as new,
+        import_module("dask").config.set({"distributed.worker.multiprocessing-method": "spawn"}),
+        local_cluster(1) as new,
         dask_workers(new.scheduler_address, portable_bits=True) as workers,
     ):
         assert list(workers.client.run(cpu_target).values()) == ["x86-64-v3"]

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib import import_module
 
 import nibabel as nib
 import numpy as np
@@ -21,6 +22,23 @@ SHARED = ("--prior", "shared", "--mask", "body", "--threads", "1")
 NAME = "sub-01_ses-1_acq-ivim"
 PRIOR = "priors/protocol-1_prior.npz"
 ONE = ("--participant-label", "01", "--session-id", "1")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _priors_drawn_once():
+    """Keep the pictures of priors: every run writes a page with them, and few are different."""
+    section = import_module("ivimkit.cohort.prior_section")
+    draw, drawn = section._picture, {}
+
+    def picture(out, pool):
+        key = pool.sha256, pool.title, pool.scans
+        if key not in drawn:
+            drawn[key] = draw(out, pool)
+        return drawn[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(section, "_picture", picture)
+        yield
 
 
 def seg(dataset):

@@ -1,10 +1,7 @@
 """Another process compiles a driver, which this one finds in the cache."""
 
+import functools
 import io
-import json
-import os
-import subprocess
-import sys
 from importlib import import_module
 
 import numba
@@ -18,26 +15,6 @@ from ivimkit.engine.bind import bind
 from ivimkit.engine.other_process import _Pickler, _Unpickler
 from ivimkit.kernels.device import device
 
-FIT = """
-import json
-import numpy as np
-import ivimkit as ik
-from ivimkit.engine import Task, compile_aside, other_process
-from ivimkit.engine.bind import bind
-from ivimkit.engine.cpu import fit_chunk
-from ivimkit.engine.task import Prepared
-
-b = np.array([0.0, 500.0, 1000.0])
-model, method = ik.models.get("monoexp"), ik.methods.get("loglinear")
-task = Task(model, method, np.ones(3))
-compile_aside(task, b[np.newaxis], threads={threads})
-begun = len(other_process._running)
-result = ik.fit(1000.0 * np.exp(-b * 1e-3), b, model=model, method=method, threads=1)
-driver = bind(fit_chunk, ("fit_row", Prepared(task, b[np.newaxis], 0).row), allocates=False)
-found = [sum(counts.values()) for counts in (driver.stats.cache_hits, driver.stats.cache_misses)]
-print(json.dumps([begun, float(result.maps["ADC"]), *found]))
-"""
-
 
 @pytest.fixture(autouse=True)
 def _compiled_aside(monkeypatch):
@@ -46,20 +23,27 @@ def _compiled_aside(monkeypatch):
         monkeypatch.setattr(import_module(f"ivimkit.engine.{place}"), "begin", other_process.begin)
 
 
-@pytest.mark.parametrize(("threads", "expected"), [(2, [1, 1, 0]), (1, [0, 0, 1])])
-def test_a_driver_comes_from_the_other_process_where_there_are_two_threads(
-    tmp_path, threads, expected
-):
-    done = subprocess.run(
-        [sys.executable, "-c", FIT.format(threads=threads)],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    begun, adc, *found = json.loads(done.stdout.splitlines()[-1])
-    assert [begun, *found] == expected
-    assert adc == pytest.approx(1e-3, rel=1e-9)
+def test_a_driver_comes_from_the_other_process_where_there_are_two_threads(tmp_path, monkeypatch):
+    bound = []
+
+    def bind_anew(*parts, **options):
+        bound.append(bind.__wrapped__(*parts, **options))
+        return bound[-1]
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(import_module("ivimkit.engine.run"), "bind", functools.cache(bind_anew))
+    b = np.array([0.0, 500.0, 1000.0])
+    model, method = ik.models.get("monoexp"), ik.methods.get("loglinear")
+    task = Task(model, method, np.ones(3))
+    compile_aside(task, b[np.newaxis], threads=1)
+    assert not other_process._running
+    compile_aside(task, b[np.newaxis], threads=2)
+    assert len(other_process._running) == 1
+    result = ik.fit(1000.0 * np.exp(-b * 1e-3), b, model=model, method=method, threads=1)
+    assert result.maps["ADC"] == pytest.approx(1e-3, rel=1e-9)
+    (driver,) = bound
+    assert sum(driver.stats.cache_hits.values()) == 1
+    assert sum(driver.stats.cache_misses.values()) == 0
 
 
 @pytest.mark.parametrize("name", ["biexp", "kurtosis"])

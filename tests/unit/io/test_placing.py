@@ -88,10 +88,13 @@ def check(path, scan, truth, outside=None):
 
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_all_48_orientations(scan, tmp_path, name):
+    """All of an oblique scan, and a seventh of each other, another one each."""
     path, whole = scan(GEOMETRIES[name]), image(TRUTH, GEOMETRIES[name])
+    number = list(GEOMETRIES).index(name)
+    chosen = slice(None) if name == "oblique" else slice(number, None, 7)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GeometryWarning)
-        for orientation in orientations():
+        for orientation in list(orientations())[chosen]:
             nib.save(whole.as_reoriented(orientation), tmp_path / "other.nii")
             check(tmp_path / "other.nii", path, TRUTH)
 
@@ -106,7 +109,7 @@ def test_parts_and_larger_images_in_any_orientation(scan, tmp_path, name):
     around = affine.copy()
     around[:3, 3] -= affine[:3, :3] @ (2, 1, 3)
     wide = image(np.pad(TRUTH, ((2, 1), (1, 4), (3, 0)), constant_values=2), around)
-    for orientation in list(orientations())[::5]:
+    for orientation in list(orientations())[::7]:
         nib.save(cut.as_reoriented(orientation), tmp_path / "cut.nii")
         nib.save(wide.as_reoriented(orientation), tmp_path / "wide.nii")
         with pytest.warns(GeometryWarning, match="unchanged"):

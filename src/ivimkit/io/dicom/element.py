@@ -8,11 +8,12 @@ import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydicom import Dataset
 from pydicom.filereader import read_sequence
-from pydicom.tag import BaseTag
+from pydicom.tag import BaseTag, Tag
 
 __all__ = ["PrivateTag", "first", "items", "number", "numbers", "raw", "text", "words"]
 
@@ -64,7 +65,7 @@ class PrivateTag:
         usual = self.element >> 8
         for block in (usual, *range(_FIRST_BLOCK, _LAST_BLOCK + 1)):
             owner = BaseTag(self.group << 16 | block)
-            if owner in header and text(header, owner).startswith(self.owner):
+            if _has(header, owner) and text(header, owner).startswith(self.owner):
                 return BaseTag(self.group << 16 | block << 8 | (self.element & 0xFF))
         return BaseTag(self.group << 16 | self.element)
 
@@ -72,10 +73,23 @@ class PrivateTag:
 AnyTag = PrivateTag | BaseTag | str
 
 
+@cache
+def _tag_of(keyword: str) -> BaseTag:
+    return Tag(keyword)
+
+
+def _has(header: Dataset, tag: BaseTag) -> bool:
+    # A header itself would first make another tag of the tag.
+    return tag in header.keys()  # noqa: SIM118
+
+
 def _value(header: Dataset, tag: AnyTag) -> Any:
-    place = tag.place(header) if isinstance(tag, PrivateTag) else tag
+    if isinstance(tag, PrivateTag):
+        tag = tag.place(header)
+    elif isinstance(tag, str):
+        tag = _tag_of(tag)
     try:
-        found = header[place] if place in header else None  # noqa: SIM401
+        found = header[tag] if _has(header, tag) else None
     except (ValueError, TypeError, KeyError, NotImplementedError, OverflowError):
         # A number that is not one: pydicom converts elements when they are first asked for.
         return None

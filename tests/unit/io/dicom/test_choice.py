@@ -17,10 +17,21 @@ from ivimkit.errors import AcquisitionError, AcquisitionWarning, FileFormatError
 BVALS = (0, 50, 400, 800)
 
 
+def _made(n_slices):
+    stored = np.random.default_rng(2).integers(100, 3000, (6, 5, n_slices, 4)).astype(np.int16)
+    return dm.Made(stored, BVALS)
+
+
 @pytest.fixture
 def made():
-    stored = np.random.default_rng(2).integers(100, 3000, (6, 5, 4, 4)).astype(np.int16)
-    return dm.Made(stored, BVALS)
+    """A scan of two slices, a file each."""
+    return _made(2)
+
+
+@pytest.fixture
+def four():
+    """A scan of four slices, one of which may be missing."""
+    return _made(4)
 
 
 @pytest.fixture
@@ -105,7 +116,7 @@ def test_images_of_the_series_on_another_grid_are_named(made, put):
         d.InstanceNumber, d.SOPInstanceUID = 100 + number, f"1.2.3.4.5.{100 + number}"
     here = replace(made, stored=made.stored[..., :3], bvals=BVALS[:3])
     folder = put(dm.slices(here), others)
-    with pytest.warns(AcquisitionWarning, match="4 images of series 5 with b = .* .3 x 3 x 4."):
+    with pytest.warns(AcquisitionWarning, match="2 images of series 5 with b = .* .3 x 3 x 2."):
         assert ik.load(folder).acquisition.bvals.tolist() == list(BVALS[:3])
 
 
@@ -126,7 +137,7 @@ def both(made, put):
     """Philips: three directions and their mean of each b-value in one series."""
     bvals = [0, *(b for b in BVALS[1:] for _ in range(4))]
     directions = [None, *([(1, 0, 0), (0, 1, 0), (0, 0, 1), None] * 3)]
-    stored = np.random.default_rng(3).integers(0, 999, (6, 5, 4, 13)).astype(np.int16)
+    stored = np.random.default_rng(3).integers(0, 999, (6, 5, 2, 13)).astype(np.int16)
     return put(
         dm.slices(replace(made, stored=stored, bvals=bvals, directions=directions), "philips")
     )
@@ -217,8 +228,8 @@ def test_no_diffusion_and_other_files(made, put):
 # ------------------------------------------------------------------ incomplete and damaged
 
 
-def test_a_missing_slice(made, put):
-    datasets = dm.slices(made)
+def test_a_missing_slice(four, put):
+    datasets = dm.slices(four)
     folder = put(datasets[:5] + datasets[6:])
     message = r"1 incomplete volume: b = 50 in series 5 without slice 2 \(3 mm\)"
     with pytest.raises(AcquisitionError, match=message):
@@ -227,23 +238,23 @@ def test_a_missing_slice(made, put):
     assert scan.incomplete[0].missing == ((2, 3.0),)
     with pytest.warns(AcquisitionWarning, match="left out: b = 50 in series 5"):
         dwi = ik.load(folder, drop_incomplete=True)
-    assert_array_equal(dwi.signal, made.stored[..., [0, 2, 3]])
+    assert_array_equal(dwi.signal, four.stored[..., [0, 2, 3]])
 
 
-def test_a_doubled_slice(made, put):
-    datasets = dm.slices(made)
+def test_a_doubled_slice(four, put):
+    datasets = dm.slices(four)
     folder = put(datasets, dm.renumbered(copy.deepcopy(datasets[6:7])))
     with pytest.raises(AcquisitionError, match=r"b = 50 in series 5 with two of slice 3 \(6 mm\)"):
         ik.load(folder)
 
 
-def test_one_of_two_repeats_lacks_a_slice(made, put):
-    twice = replace(made, bvals=(0, 0, 400, 800))
+def test_one_of_two_repeats_lacks_a_slice(four, put):
+    twice = replace(four, bvals=(0, 0, 400, 800))
     datasets = dm.slices(twice)
     folder = put(datasets[:5] + datasets[6:])
     with pytest.warns(AcquisitionWarning, match="left out: b = 0"):
         dwi = ik.load(folder, drop_incomplete=True)
-    assert_array_equal(dwi.signal, made.stored[..., [0, 2, 3]])
+    assert_array_equal(dwi.signal, four.stored[..., [0, 2, 3]])
 
 
 def test_repeats_are_in_order_of_acquisition(made, put):
@@ -253,8 +264,8 @@ def test_repeats_are_in_order_of_acquisition(made, put):
     assert_array_equal(dwi.signal, made.stored)
 
 
-def test_no_volume_is_complete(made, put):
-    datasets = [d for k, d in enumerate(dm.slices(made)) if k not in (0, 5, 10, 15)]
+def test_no_volume_is_complete(four, put):
+    datasets = [d for k, d in enumerate(dm.slices(four)) if k not in (0, 5, 10, 15)]
     folder = put(datasets)
     (scan,) = ik.io.find_scans(folder)
     assert scan.problems[-1] == "not one volume is complete"
@@ -264,16 +275,16 @@ def test_no_volume_is_complete(made, put):
         ik.load(folder, drop_incomplete=True)
 
 
-def test_a_slice_is_missing_in_all_volumes(made, put):
-    folder = put([d for k, d in enumerate(dm.slices(made)) if k % 4 != 1])
+def test_a_slice_is_missing_in_all_volumes(four, put):
+    folder = put([d for k, d in enumerate(dm.slices(four)) if k % 4 != 1])
     message = "not equidistant: 6 mm from slice 1 to 2, and 3 mm elsewhere: 1 missing in every"
     with pytest.raises(AcquisitionError, match=message):
         ik.load(folder)
 
 
 @pytest.mark.parametrize("left", [-40, 300], ids=["pixels", "header"])
-def test_a_truncated_file_is_named(made, put, left):
-    folder = put(dm.slices(made))
+def test_a_truncated_file_is_named(four, put, left):
+    folder = put(dm.slices(four))
     path = folder / "00005.dcm"
     path.write_bytes(path.read_bytes()[:left])
     message = r"without slice 2 .*could not be used: 1 truncated, like .*00005.dcm"
@@ -345,7 +356,7 @@ def test_one_b_value(made, put):
     ):
         ik.load(folder, series=11)
     one = put(dm.slices(replace(made, stored=made.stored[..., [3]], bvals=[800])))
-    for path in sorted(one.iterdir())[4:]:
+    for path in sorted(one.iterdir())[2:]:
         path.unlink()
     with pytest.raises(AcquisitionError, match=r"b = .* only.*Export all series of the scan"):
         ik.load(one)
@@ -353,7 +364,7 @@ def test_one_b_value(made, put):
 
 def test_b_values_from_the_name_of_the_sequence(made, put):
     datasets = dm.slices(made)
-    for d, b in zip(datasets, np.repeat(BVALS, 4), strict=True):
+    for d, b in zip(datasets, np.repeat(BVALS, 2), strict=True):
         d.SequenceName = f"*ep_b{b}t"
         del d[0x0019, 0x100C]
     folder = put(datasets)

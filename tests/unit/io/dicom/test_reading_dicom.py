@@ -59,7 +59,7 @@ FORMS = {
 }
 
 
-def _stored(n_volumes=6, shape=(7, 6, 5), dtype=np.int16):
+def _stored(n_volumes=6, shape=(7, 6, 3), dtype=np.int16):
     return np.random.default_rng(1).integers(0, 3000, (*shape, n_volumes)).astype(dtype)
 
 
@@ -69,8 +69,17 @@ def _world(dwi):
     return (dwi.acquisition.bvecs * [-1, 1, 1]) @ axes.T
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("grid", GRIDS)
+# Directions that a header tells in the axes of the image differ from grid to grid.
+IN_AXES = ("ge", "uih", "canon", "grid")
+
+
+@pytest.mark.parametrize(
+    ("form", "grid"),
+    [
+        *((form, "oblique") for form in FORMS),
+        *((form, "sagittal") for form in (*IN_AXES, "mosaic")),
+    ],
+)
 def test_directions_of_every_form(form, grid, tmp_path):
     made = dm.Made(_stored(), BVALS, DIRECTIONS, affine=GRIDS[grid], slope=-1.5, intercept=7000)
     dm.save(FORMS[form](made), tmp_path)
@@ -86,8 +95,8 @@ def test_directions_of_every_form(form, grid, tmp_path):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_means_of_directions_of_every_form(form, tmp_path):
-    bvals = (0, 10, 20, 40, 80, 200, 400, 800)
-    made = dm.Made(_stored(8, dtype=np.uint16), bvals)
+    bvals = (0, 20, 80, 400, 800)
+    made = dm.Made(_stored(5, (7, 6, 2), dtype=np.uint16), bvals)
     dm.save(FORMS[form](made), tmp_path)
     dwi = ik.load(tmp_path)
     assert dwi.acquisition.bvals.tolist() == list(bvals)
@@ -98,11 +107,11 @@ def test_means_of_directions_of_every_form(form, tmp_path):
 
 
 @settings(max_examples=5, deadline=None)
-@given(order=st.permutations(range(24)), seed=st.integers(0, 2**16))
+@given(order=st.permutations(range(12)), seed=st.integers(0, 2**16))
 def test_order_and_names_of_files_do_not_matter(order, seed, tmp_path_factory):
-    made = dm.Made(_stored(6, (4, 3, 4)), BVALS, DIRECTIONS)
+    made = dm.Made(_stored(6, (4, 3, 2)), BVALS, DIRECTIONS)
     folder = tmp_path_factory.mktemp("shuffled")
-    names = [f"{n:x}/IM{n}" for n in np.random.default_rng(seed).permutation(24)]
+    names = [f"{n:x}/IM{n}" for n in np.random.default_rng(seed).permutation(12)]
     for name in names:
         (folder / name).parent.mkdir()
     datasets = dm.slices(made, "philips")
@@ -219,7 +228,7 @@ def test_two_echo_times_are_a_variable(made, tmp_path):
 @pytest.mark.parametrize("form", FORMS)
 def test_implicit_representation_without_owners(form, tmp_path):
     """A PACS may change the representation, and anonymisers remove owners of private blocks."""
-    made = dm.Made(_stored(6, (5, 4, 3)), BVALS, DIRECTIONS)
+    made = dm.Made(_stored(6, (5, 4, 2)), BVALS, DIRECTIONS)
     datasets = FORMS[form](made)
     for d in datasets:
         for tag in [e.tag for e in d if e.tag.is_private_creator]:

@@ -28,12 +28,14 @@ from separable_models import B21, signals, truth
 # ln of likelihood by which two searches for one maximum may differ: 1e-3 standard deviations.
 SAME_MAXIMUM = 1e-6
 MODELS = sorted(SIGMA)
+# Of each model so many voxels of the reference are fitted.
+N = 3
 KINDS = {"known": True, "estimated": False}
 
 
 def _biexp():
     true = np.random.default_rng(1).uniform(
-        [1000, 0.1, 10e-3, 0.5e-3], [1000, 0.4, 80e-3, 2e-3], (4, 4)
+        [1000, 0.1, 10e-3, 0.5e-3], [1000, 0.4, 80e-3, 2e-3], (2, 4)
     )
     rows = magnitudes(ik.simulate.signals("biexp", true, np.array(B21, float)), 60.0, 1, seed=2)
     return np.pad(rows, ((0, 0), (0, 3)))
@@ -47,13 +49,13 @@ def found(tmp_path_factory):
     given = {}
     for kind, known in KINDS.items():
         for name in MODELS:
-            given[f"{name}-{kind}.rows"] = reference[f"{name}.rows"]
+            given[f"{name}-{kind}.rows"] = reference[f"{name}.rows"][:N]
             given[f"{name}-{kind}.sigma"] = SIGMA[name] if known else math.nan
             given[f"{name}-{kind}.coils"] = COILS[name]
         given[f"biexp-{kind}.rows"] = _biexp()
         given[f"biexp-{kind}.sigma"] = 60.0 if known else math.nan
         given[f"biexp-{kind}.coils"] = 1
-    noise = magnitudes(np.zeros((6, 24)), 50.0, 1, seed=3)
+    noise = magnitudes(np.zeros((4, 24)), 50.0, 1, seed=3)
     given |= {"biexp-noise.rows": np.pad(noise[:, :21], ((0, 0), (0, 3)))}
     given |= {"biexp-noise.sigma": 50.0, "biexp-noise.coils": 1}
     clean = signals("kurtosis", truth("kurtosis", 2))
@@ -89,8 +91,8 @@ def test_it_is_the_maximum_of_the_likelihood(found, name, kind):
     reference = np.load(REFERENCE)
     out, status = found[f"{name}-{kind}.out"], found[f"{name}-{kind}.status"]
     assert not (status & int(FitStatus.NOT_CONVERGED | FitStatus.NO_SIGNAL)).any()
-    values = _values(name, kind, reference[f"{name}.rows"], out, COILS[name])
-    assert (values - reference[f"{name}.{kind}"]).max() < SAME_MAXIMUM
+    values = _values(name, kind, reference[f"{name}.rows"][:N], out, COILS[name])
+    assert (values - reference[f"{name}.{kind}"][:N]).max() < SAME_MAXIMUM
     n = len(setting(name)[1])
     if KINDS[kind]:
         np.testing.assert_allclose(out[:, n + 2], SIGMA[name])

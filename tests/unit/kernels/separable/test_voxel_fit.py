@@ -53,9 +53,10 @@ def test_a_minimum_that_no_tuple_of_the_dictionary_shows(found):
 def test_it_is_the_optimum(found, case):
     reference = np.load(REFERENCE)
     # Noise is drawn by NumPy, which promises the same numbers of one version only.
-    np.testing.assert_allclose(CASES[case][0][:2], reference[f"{case}.rows"], rtol=1e-12)
+    rows = CASES[case][0][:2]
+    np.testing.assert_allclose(rows, reference[f"{case}.rows"][: len(rows)], rtol=1e-12)
     cost = found[case][0][:2, -2]
-    assert (cost <= reference[f"{case}.costs"] * OPTIMUM).all()
+    assert (cost <= reference[f"{case}.costs"][: len(rows)] * OPTIMUM).all()
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -55,7 +55,7 @@ def noisy(n, snr, seed):
     return signals, s0, f, slow * rng.uniform(0.9, 1.1, n), fast
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10**6), snr=st.floats(4, 200))
 def test_no_rate_is_better(seed, snr):
     signals, s0, f, slow, _ = noisy(150, snr, seed)
