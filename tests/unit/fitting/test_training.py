@@ -140,7 +140,7 @@ def errors(result, truth):
 
 
 def test_learned_prior_lowers_the_error_and_keeps_its_promise():
-    truth = organs(1000)
+    truth = organs(600)
     signals = measured(truth, B13, 50.0)
     flat = ik.fit(signals, B13, method=ik.methods.Bayes(prior="flat"), sigma=50.0)
     for name in ("learned", "shrinkage"):
@@ -154,7 +154,7 @@ def test_learned_prior_lowers_the_error_and_keeps_its_promise():
             inside = np.mean((low <= truth[parameter]) & (truth[parameter] <= high))
             assert 0.9 < inside < 0.99, f"{parameter} of {name}: {inside}"
         about = result.priors["all"].about
-        assert about["voxels"] == 1000
+        assert about["voxels"] == 600
         assert about["steps"] > 0
     # The table alone is all that was learned beside the noise.
     again = ik.fit(signals, B13, method=ik.methods.Bayes(prior=result.priors["all"]))
