@@ -66,10 +66,10 @@ def limits(
         if name in fixed:
             known[:] = False
         rows = np.where(known[:, np.newaxis], values, 0.0)
+        edges = np.nanpercentile(rows, (*_95, *_50), axis=1)
         numbers = {
             "sd": np.nanstd(rows, axis=1),
-            **dict(zip(("lo", "hi"), np.nanpercentile(rows, _95, axis=1), strict=True)),
-            **dict(zip(("lo50", "hi50"), np.nanpercentile(rows, _50, axis=1), strict=True)),
+            **dict(zip(("lo", "hi", "lo50", "hi50"), edges, strict=True)),
         }
         found |= {f"{name}_{key}": np.where(known, row, np.nan) for key, row in numbers.items()}
     return found

@@ -293,11 +293,9 @@ def mean_without_floor(
     slope = share = np.ones(b.size)
     curve = _mixture(b, volumes, clean)[0]
     for _ in range(_ROUNDS):
-        found = [
-            _expected(curve[j] / sigma, variance[j] / sigma**2, volumes[j], n, coils, tables[j])
-            for j in range(b.size)
-        ]
-        expected, slope, share = np.array(found).T
+        expected, slope, share = _expected(
+            curve / sigma, variance / sigma**2, volumes, n, coils, tables
+        )
         clean = mean - (sigma * expected - curve)
         before, curve = curve, _mixture(b, volumes, clean)[0]
         if np.abs(curve - before).max() <= _MAX_CHANGE * sigma:
@@ -308,31 +306,35 @@ def mean_without_floor(
 
 
 def _expected(
-    signal: float,
-    variance: float,
-    volumes: float,
+    signal: NDArray[np.float64],
+    variance: NDArray[np.float64],
+    volumes: NDArray[np.float64],
     n: int,
     coils: int,
-    table: NDArray[np.float64],
-) -> tuple[float, float, float]:
-    """Return the mean average of a region, its slope, and the share of noise variance left.
+    tables: list[NDArray[np.float64]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean averages of a region, their slopes, and the shares of noise variance left.
 
-    All in units of the noise of one volume.
+    All of shape (n_b,), in units of the noise of one volume; the arrays between them have the
+    shape (n_b, n_spreads, n_nodes).
     """
     spreads = _SPREADS if n >= _MIN_VOXELS else _SPREADS[:1]
     factor = np.exp(spreads[:, np.newaxis] * _NODES - 0.5 * spreads[:, np.newaxis] ** 2)
-    at = max(signal, 0.0) * factor
-    each = at + _excess(at, table)
+    signal = np.maximum(signal, 0.0)[:, np.newaxis]
+    at = signal[..., np.newaxis] * factor
+    each = at + _excesses(at, tables)
     mean = each @ _NODE_WEIGHTS
     noise = np.clip(2.0 * coils + at**2 - each**2, _MIN_NOISE_SHARE, 1.0) @ _NODE_WEIGHTS
-    total = (each**2) @ _NODE_WEIGHTS - mean**2 + noise / volumes
-    step = max(signal, 0.0) * 1e-2 + 1e-2
-    more = (max(signal, 0.0) + step) * factor
-    slope = ((more + _excess(more, table)) @ _NODE_WEIGHTS - mean) / step
-    place = np.interp(variance, np.maximum.accumulate(total), spreads)
+    total = (each**2) @ _NODE_WEIGHTS - mean**2 + noise / volumes[:, np.newaxis]
+    step = signal * 1e-2 + 1e-2
+    more = (signal + step)[..., np.newaxis] * factor
+    slope = ((more + _excesses(more, tables)) @ _NODE_WEIGHTS - mean) / step
     slope = np.clip(slope, 0.0, 1.0)
-    at_place = [float(np.interp(place, spreads, row)) for row in (mean, slope, noise)]
-    return at_place[0], at_place[1], at_place[2]
+    found = np.empty((3, signal.size))
+    for j, growing in enumerate(np.maximum.accumulate(total, axis=1)):
+        place = np.interp(variance[j], growing, spreads)
+        found[:, j] = [np.interp(place, spreads, row[j]) for row in (mean, slope, noise)]
+    return found[0], found[1], found[2]
 
 
 @functools.cache
@@ -348,3 +350,12 @@ def _excess(signal: NDArray[np.float64], table: NDArray[np.float64]) -> NDArray[
     grid, excess = table
     far = np.minimum(1.0, grid[-1] / np.maximum(signal, grid[-1]))
     return np.asarray(np.interp(signal, grid, excess) * far)
+
+
+def _excesses(
+    signals: NDArray[np.float64], tables: list[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Return the excess of signals of several b-values, most of which have the same table."""
+    if all(table is tables[0] for table in tables):
+        return _excess(signals, tables[0])
+    return np.stack([_excess(one, table) for one, table in zip(signals, tables, strict=True)])

@@ -97,23 +97,23 @@ def test_an_image_whose_neighbours_are_not_alike_is_fitted_as_a_list():
     rng = np.random.default_rng(1)
     truth = np.stack(
         [
-            np.full(900, 1000.0),
-            rng.uniform(0.05, 0.4, 900),
-            rng.uniform(0.01, 0.1, 900),
-            rng.uniform(0.5e-3, 2.5e-3, 900),
+            np.full(400, 1000.0),
+            rng.uniform(0.05, 0.4, 400),
+            rng.uniform(0.01, 0.1, 400),
+            rng.uniform(0.5e-3, 2.5e-3, 400),
         ],
         axis=1,
     )
     signals = ik.simulate.add_noise(ik.simulate.signals("biexp", truth, B), sigma=20.0, seed=1)
     calls = []
-    image = signals.reshape(30, 30, -1)
+    image = signals.reshape(20, 20, -1)
     result = ik.fit(image, B, method="bayes", progress=lambda *now: calls.append(now))
     assert result.provenance.chosen["prior"] == "auto, neighbours are not alike"
     assert result.method.prior == ik.priors.Learned()
     assert "local_weight" not in result.maps
     alone = ik.fit(image, B, method=ik.methods.Bayes(prior="learned"))
     np.testing.assert_array_equal(result.maps["f"], alone.maps["f"])
-    assert calls[-1] == (900, 900)
+    assert calls[-1] == (400, 400)
     # Who names local gets it.
     named = ik.fit(image, B, method=ik.methods.Bayes(prior="local"))
     assert named.priors["all"].rule == "local"

@@ -59,7 +59,9 @@ def same(whole, slabs):
     assert whole.provenance.chosen == slabs.provenance.chosen
 
 
-LOCAL = ik.priors.get("local", rounds=1)
+# Fewer voxels than there are, so that some are drawn, and few steps: bits differ after one.
+LOCAL = ik.priors.get("local", rounds=1, n_voxels=400)
+LEARNED = ik.priors.get("learned", n_voxels=400, max_steps=3)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ LOCAL = ik.priors.get("local", rounds=1)
         (0.1, {}),
         (0.1, {"method": "segmented", "uncertainty": "curvature", "adc_bvals": [0, 200, 800]}),
         (0.2, {"method": ik.methods.Bayes(prior="flat")}),
-        (0.2, {"method": ik.methods.Bayes(prior="learned")}),
+        (0.2, {"method": ik.methods.Bayes(prior=LEARNED)}),
         (1.4, {"method": ik.methods.Bayes(prior=LOCAL)}),
     ],
     ids=["varpro", "segmented", "flat", "learned", "local"],
@@ -89,7 +91,7 @@ def test_regions_and_the_order_of_memory(made, dwi):
     labels = np.where(made.labels == made.labels[dwi.mask].max(), 2, 1)
     labels[: SHAPE[0] // 2] = 1
     labels[SHAPE[0] // 2 :] = 2
-    options = {"method": ik.methods.Bayes(prior="learned"), "labels": labels}
+    options = {"method": ik.methods.Bayes(prior=LEARNED), "labels": labels}
     slabs = ik.fit(other, mem_mb=0.2, **options)
     same(ik.fit(dwi, mem_mb=500, **options), slabs)
     assert list(slabs.learned) == ["1", "2"]
@@ -115,7 +117,7 @@ def test_a_scan_that_is_not_in_memory_is_read_part_by_part(dwi, monkeypatch):
     stored = Slices(dwi.signal)
     lazy = ik.DWI(stored, dwi.acquisition, AFFINE, mask=dwi.mask)
     assert stored.given == 0
-    options = {"method": ik.methods.Bayes(prior="learned")}
+    options = {"method": ik.methods.Bayes(prior=LEARNED)}
     slabs = ik.fit(lazy, mem_mb=0.2, **options)
     # For the checks, for what is learned, twice, and for the fit.
     assert stored.given < 6 * dwi.signal.size

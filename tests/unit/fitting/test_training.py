@@ -140,7 +140,7 @@ def errors(result, truth):
 
 
 def test_learned_prior_lowers_the_error_and_keeps_its_promise():
-    truth = organs(1000)
+    truth = organs(600)
     signals = measured(truth, B13, 50.0)
     flat = ik.fit(signals, B13, method=ik.methods.Bayes(prior="flat"), sigma=50.0)
     for name in ("learned", "shrinkage"):
@@ -154,7 +154,7 @@ def test_learned_prior_lowers_the_error_and_keeps_its_promise():
             inside = np.mean((low <= truth[parameter]) & (truth[parameter] <= high))
             assert 0.9 < inside < 0.99, f"{parameter} of {name}: {inside}"
         about = result.priors["all"].about
-        assert about["voxels"] == 1000
+        assert about["voxels"] == 600
         assert about["steps"] > 0
     # The table alone is all that was learned beside the noise.
     again = ik.fit(signals, B13, method=ik.methods.Bayes(prior=result.priors["all"]))
@@ -197,19 +197,19 @@ def test_shrinkage_finds_mean_and_covariance_of_a_population():
 
 @pytest.mark.parametrize("name", ["learned", "shrinkage"])
 def test_the_seed_chooses_the_voxels_and_decides_all(name):
-    signals = measured(organs(300), B13, 40.0)
+    signals = measured(organs(120), B13, 40.0)
 
     def table(**options):
         method = ik.methods.Bayes(prior=ik.priors.get(name, **options))
         return ik.fit(signals, B13, method=method).priors["all"]
 
-    some = table(n_voxels=100)
-    assert some.about["voxels"] == 100
-    assert some.same_as(table(n_voxels=100))
-    assert not some.same_as(table(n_voxels=100, seed=1))
+    some = table(n_voxels=60)
+    assert some.about["voxels"] == 60
+    assert some.same_as(table(n_voxels=60))
+    assert not some.same_as(table(n_voxels=60, seed=1))
     everything = table()
-    assert everything.about["voxels"] == 300
-    assert everything.same_as(table(n_voxels=300))
+    assert everything.about["voxels"] == 120
+    assert everything.same_as(table(n_voxels=120))
     if name == "shrinkage":  # All voxels in one order, and none held out: nothing is drawn.
         assert everything.same_as(table(seed=1))
     else:
@@ -226,27 +226,27 @@ def test_learned_prior_needs_steps():
 
 @pytest.mark.parametrize("prior", ["learned", "shrinkage"])
 def test_where_a_voxel_lies_changes_no_bit(prior):
-    truth = organs(180)
+    truth = organs(120)
     signals = measured(truth, B13, 30.0)
     signals[:9] = signals[9:18]
     signals[20, 3] = np.nan
-    sigma = np.linspace(25.0, 35.0, 180)
+    sigma = np.linspace(25.0, 35.0, 120)
     # Fewer than there are, so that some are drawn.
-    rule = ik.priors.get(prior, n_voxels=120)
+    rule = ik.priors.get(prior, n_voxels=80)
 
     def maps(order, index):
-        scan = np.array(signals[index].reshape(12, 5, 3, B13.size), order=order)
+        scan = np.array(signals[index].reshape(8, 5, 3, B13.size), order=order)
         result = ik.fit(
-            scan, B13, method=ik.methods.Bayes(prior=rule), sigma=sigma[index].reshape(12, 5, 3)
+            scan, B13, method=ik.methods.Bayes(prior=rule), sigma=sigma[index].reshape(8, 5, 3)
         )
         table = result.priors["all"]
         return table, {
-            name: np.asarray(values).reshape(180) for name, values in result.maps.items()
+            name: np.asarray(values).reshape(120) for name, values in result.maps.items()
         }
 
-    index = np.arange(180)
+    index = np.arange(120)
     table, first = maps("C", index)
-    shuffled = np.random.default_rng(1).permutation(180)
+    shuffled = np.random.default_rng(1).permutation(120)
     for order, where in (("F", index), ("C", shuffled), ("F", index[::-1])):
         other, found = maps(order, where)
         assert other.same_as(table)
