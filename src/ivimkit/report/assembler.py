@@ -16,8 +16,12 @@ from markupsafe import Markup
 from ivimkit.errors import OptionError
 from ivimkit.figures.picture import Encoded, Picture
 from ivimkit.report.section_blocks import Beside, Block, Front, Section, Table
+from ivimkit.rounding import unbroken
 
 __all__ = ["assemble"]
+
+_DIVIDED = ("s/mm²", "mm²/s")
+"""Units that some browsers would break behind the stroke."""
 
 
 def assemble(sections: Sequence[Section], *, title: str, subtitle: str) -> str:
@@ -86,9 +90,20 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
+        finalize=_unbroken,
     )
     environment.globals.update(encoded=_encoded, is_number=_is_number, split_doi=_split_doi)
     return environment
+
+
+def _unbroken(value: Any) -> Any:
+    """Return a text of the page with numbers and units on one line; code and HTML as they are."""
+    if type(value) is not str:
+        return value
+    text = unbroken(value)
+    for unit in _DIVIDED:
+        text = text.replace(unit, unit.replace("/", "/\u2060"))
+    return text
 
 
 def _body(blocks: Any, section: Section) -> Markup:

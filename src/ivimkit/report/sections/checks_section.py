@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ivimkit.quality.region_checks import named
 from ivimkit.report.report_subject import Subject
-from ivimkit.report.section_blocks import Block, Lamps, LampsOfTwo, Section
+from ivimkit.report.section_blocks import Block, Lamps, LampsOfTwo, Section, Text
 
-__all__ = ["checks"]
+__all__ = ["about_checks", "checks"]
 
 
 def checks(subject: Subject) -> Section:
@@ -23,4 +24,20 @@ def checks(subject: Subject) -> Section:
         first, second = ({light.name: light for light in subject.lights[name]} for name in names)
         pairs = [(first.get(name), second.get(name)) for name in dict.fromkeys([*first, *second])]
         block = LampsOfTwo((names[0], names[1]), pairs)
-    return Section("Checks", "checks", [block])
+    return Section("Checks", "checks", [Text(about_checks(subject), "note"), block])
+
+
+def about_checks(subject: Subject) -> str:
+    """Say of which voxels the checks speak.
+
+    Parameters
+    ----------
+    subject : Subject
+        The content of the report.
+    """
+    judged = subject.judged
+    if judged is None:
+        return "Voxels are counted in the whole mask."
+    apart = ", each on its own: the worst counts" if len(judged) > 1 else ""
+    counted = f"Voxels are counted in {named(judged)}{apart}."
+    return f"{counted} Scan and acquisition are judged as a whole."
