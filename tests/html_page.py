@@ -10,7 +10,7 @@ _VOID = ("meta", "img", "br", "hr", "input", "link")
 
 def untied(text: str) -> str:
     """Return a text of a page as it was before spaces became ones that do not break."""
-    return text.replace("\u00a0", " ").replace("\u2060", "")
+    return text.replace("\u00a0", " ")
 
 
 @dataclass

@@ -20,9 +20,6 @@ from ivimkit.rounding import unbroken
 
 __all__ = ["assemble"]
 
-_DIVIDED = ("s/mm²", "mm²/s")
-"""Units that some browsers would break behind the stroke."""
-
 
 def assemble(sections: Sequence[Section], *, title: str, subtitle: str) -> str:
     """Return a page of sections as one HTML file, with pictures, style and script embedded.
@@ -98,12 +95,7 @@ def _environment() -> Environment:
 
 def _unbroken(value: Any) -> Any:
     """Return a text of the page with numbers and units on one line; code and HTML as they are."""
-    if type(value) is not str:
-        return value
-    text = unbroken(value)
-    for unit in _DIVIDED:
-        text = text.replace(unit, unit.replace("/", "/\u2060"))
-    return text
+    return unbroken(value) if type(value) is str else value
 
 
 def _body(blocks: Any, section: Section) -> Markup:

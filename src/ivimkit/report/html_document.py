@@ -142,9 +142,9 @@ def check_files(
         for file in printed_before(target):
             if not overwrite:
                 raise OutputExistsError(
-                    f"{file} was printed from an earlier page; expected none, as it would not show "
-                    "what the new page does. Print it again (--pdf --overwrite), have it removed "
-                    "(--overwrite), or choose another name",
+                    f"{file} was printed from an earlier page; expected none, as it would not "
+                    "show what the new page does. Print it again (--pdf --overwrite), have it "
+                    "removed (--overwrite), or choose another name",
                     python="Pass overwrite=True, with pdf=True to print it again",
                 )
         return (target,)

@@ -44,6 +44,7 @@ _FLAGS = (
 
 _BUTTON = re.compile(r"<button\b[^>]*?(class=\"zoom\")[^>]*>(.*?)</button>", re.DOTALL)
 
+_DIVIDED = ("s/mm²", "mm²/s")
 _MARK = b"\n% a page of ivimkit\n"
 """A comment behind the end of a PDF file, by which it is known from files of others."""
 
@@ -160,4 +161,7 @@ def _by_weasyprint(page: Path, target: Path) -> None:
     logging.getLogger("weasyprint").setLevel(logging.CRITICAL)
     # It lays buttons out as a form field, beside what they contain.
     text = _BUTTON.sub(r"<div \1>\2</div>", page.read_text(encoding="utf-8"))
+    # It breaks lines behind a stroke, as browsers do not.
+    for unit in _DIVIDED:
+        text = text.replace(unit, unit.replace("/", "/\u2060"))
     weasyprint.HTML(string=text).write_pdf(str(target))

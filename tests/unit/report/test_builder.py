@@ -247,7 +247,7 @@ def test_methods_and_references(drawn, result, labels):
 def test_lights_of_the_quality_module(drawn, result, labels):
     for regions, counted in ((None, "in the whole mask."), (labels, "and 5 more regions, each")):
         report = ik.report.build(result, labels=regions)
-        about, lamps = blocks(report, "checks")
+        lamps, about = blocks(report, "checks")
         assert counted in about.text
         assert lamps.lights == ik.quality.lights(result, labels=regions)
         (overall,) = blocks(report, "summary", Overall)
@@ -333,7 +333,7 @@ def test_without_its_scan_a_result_has_maps_only(drawn, result, labels):
     missing = {"curves", "residuals"}
     assert [one.id for one in report.sections] == [s for s in SECTIONS if s not in missing]
     assert "image_mosaic" not in drawn
-    _, lamps = blocks(report, "checks")
+    lamps, _ = blocks(report, "checks")
     assert "not known" in [light.word for light in lamps.lights]
     assert "mean signal" not in words(report, "acquisition")
 

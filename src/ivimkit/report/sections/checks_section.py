@@ -24,7 +24,8 @@ def checks(subject: Subject) -> Section:
         first, second = ({light.name: light for light in subject.lights[name]} for name in names)
         pairs = [(first.get(name), second.get(name)) for name in dict.fromkeys([*first, *second])]
         block = LampsOfTwo((names[0], names[1]), pairs)
-    return Section("Checks", "checks", [Text(about_checks(subject), "note"), block])
+    about = f"{about_checks(subject)} Scan and acquisition are judged as a whole."
+    return Section("Checks", "checks", [block, Text(about, "note")])
 
 
 def about_checks(subject: Subject) -> str:
@@ -39,5 +40,4 @@ def about_checks(subject: Subject) -> str:
     if judged is None:
         return "Voxels are counted in the whole mask."
     apart = ", each on its own: the worst counts" if len(judged) > 1 else ""
-    counted = f"Voxels are counted in {named(judged)}{apart}."
-    return f"{counted} Scan and acquisition are judged as a whole."
+    return f"Voxels are counted in {named(judged)}{apart}."
