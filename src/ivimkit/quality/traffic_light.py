@@ -76,7 +76,10 @@ THRESHOLDS = {
         0.05, 0.2, "share of fitted voxels", "their intervals are not those of the posterior"
     ),
     "region outside the mask": Threshold(
-        0.05, 0.5, "share of a region", "beyond one half its numbers are those of a minority"
+        0.25,
+        0.5,
+        "share of a region",
+        "a mask may cut the rim of a small region; beyond one half a minority has numbers",
     ),
     "voxels and mean signal": Threshold(
         0.2,

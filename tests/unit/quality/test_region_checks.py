@@ -57,14 +57,14 @@ def test_the_signal_to_noise_ratio_is_that_of_the_darkest_region():
     assert regions[name].region == "lesion"
 
 
-@pytest.mark.parametrize(("n", "colour"), [(0, None), (1, "yellow"), (6, "red")])
+@pytest.mark.parametrize(("n", "colour"), [(2, None), (3, "yellow"), (6, "red")])
 def test_voxels_of_a_region_outside_the_mask(n, colour):
     outside = (PLACES == 1) & (np.arange(SHAPE[1]) < n)
     whole, regions = judged(outside, FitStatus.OUTSIDE_MASK)
     name = "region outside the mask"
     assert name not in whole
     assert regions[name].colour == colour if colour else name not in regions
-    if n:
+    if colour:
         assert f"lesion: {n} of 10 voxels ({10 * n}.0 %) are outside the mask" in (
             regions[name].reason
         )
