@@ -8,6 +8,11 @@ from html.parser import HTMLParser
 _VOID = ("meta", "img", "br", "hr", "input", "link")
 
 
+def untied(text: str) -> str:
+    """Return a text of a page as it was before spaces became ones that do not break."""
+    return text.replace("\u00a0", " ")
+
+
 @dataclass
 class Element:
     """One element of a page."""

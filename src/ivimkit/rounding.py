@@ -7,6 +7,7 @@ without has three. The viewer page has the same rule in ``numbers.ts``, tested o
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 
@@ -32,7 +33,7 @@ __all__ = [
     "spread",
     "thousands",
     "times",
-    "unbroken_unit",
+    "unbroken",
     "with_error",
 ]
 
@@ -279,9 +280,18 @@ def after_number(parameter: Parameter) -> str:
     return f" {'·' if unit.startswith('10') else ''}{unit}" if unit else ""
 
 
-def unbroken_unit(parameter: Parameter) -> str:
-    """Return `shown_unit` as one word, which no line break divides."""
-    return shown_unit(parameter).replace(" ", "\u00a0")
+def unbroken(text: str) -> str:
+    r"""Return a text whose lines do not break between a number and its unit, sign or symbol.
+
+    For pages and figures, which break lines; in the terminal texts stay as they are.
+
+    Examples
+    --------
+    >>> from ivimkit.rounding import unbroken
+    >>> unbroken("D 0.82 (0.80 to 0.84) ·10⁻³ mm²/s at b = 800 s/mm², 26 % lower")
+    'D\xa00.82 (0.80 to 0.84)\xa0·10⁻³\xa0mm²/s at b\xa0=\xa0800\xa0s/mm², 26\xa0% lower'
+    """
+    return _TIED.sub("\u00a0", text)
 
 
 def in_unit(parameter: Parameter, value: float, error: float = math.nan, digits: int = 3) -> str:
@@ -379,4 +389,13 @@ def _signed(text: str) -> str:
 
 
 _CONTEXT = Context(prec=400)
+_TIED = re.compile(
+    # A unit, or a sign, after a number or its limits.
+    r"(?<=[\d)]) (?=·?10[⁻⁰¹²³⁴-⁹]|[%°×±])"
+    r"|(?<=[\d⁰¹²³⁴-⁹]) (?=(?:s/mm²|mm²/s|mm[²³]?|cm|ml|ms|s|T|kB|MB|GB|a\.u\.)(?!\w))"
+    # A number after a sign, which comes after a symbol, or after the symbol.
+    r"|(?<=[=<>≤≥±×]) (?=[+−]?\d)"
+    r"|(?<=[\w*]) (?=[=<>≤≥] [+−]?\d)"
+    r"|(?<=\bADC) (?=[+−]?\d)|(?<=\b[DKf]) (?=[+−]?\d)|(?<=\bD\*) (?=[+−]?\d)"
+)
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -35,10 +35,23 @@ def test_in_python(name):
 
 def test_units():
     assert (rounding.in_unit(D, 1.1e-3), rounding.shown_unit(D)) == ("1.10", "10⁻³ mm²/s")
-    assert rounding.unbroken_unit(D) == "10⁻³\u00a0mm²/s"
     assert rounding.plus_minus(D, 1.1344e-3, 4.11e-5) == "1.134 ± 0.041"
     assert rounding.in_unit(F, 5e-17) == "< 0.0001"
     assert rounding.shown_unit(Parameter("cost", "cost", "a.u.^2", 0, 1, 0)) == "a.u.²"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ADC_1.40 against 1.53_·10⁻³_mm²/s (8_% lower; 95_% limits −10_% to −6_%), no other",
+        "f D*_8.1_±_0.3 from 0.98 (0.98 to 0.99)_·10⁻³_mm²/s in 3 of 16, b_=_0 to 800_s/mm²",
+        "64_×_48 voxels of 2_×_2_×_6_mm, 5_ml in 12 mlx; p_<_0.001, D_−0.2, 300_MB, 5_s, J 1. doi",
+        "slice 5 in volume 8 (b_=_200), compared with 7 regions of 1_234 voxels, no number",
+    ],
+)
+def test_lines_do_not_break_within_a_quantity(text):
+    text = text.replace("1_234", "1\u202f234")
+    assert rounding.unbroken(text.replace("_", " ")) == text.replace("_", "\u00a0")
 
 
 @pytest.mark.parametrize(

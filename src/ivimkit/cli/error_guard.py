@@ -5,16 +5,19 @@ from __future__ import annotations
 import atexit
 import gc
 import logging
+import os
 import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ivimkit.cli.process.address_copies import copy_files, with_paths
+from ivimkit.cli.process.bash_words import asks_for_completion, whole_words
 from ivimkit.cli.process.exit_codes import CLOSED_PIPE, DONE, FAULT, INTERRUPTED, WRONG_INPUT
 from ivimkit.cli.process.interruption import (
     catch_signals,
@@ -126,6 +129,11 @@ class PlainGroup(TyperGroup):
 
 class GuardedGroup(PlainGroup):
     """A group of commands whose exceptions end in an exit code."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command, or print completions."""
+        with whole_words() if asks_for_completion(os.environ) else nullcontext():
+            return super().main(*args, **options)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Keep the arguments, for the provenance of results."""

@@ -11,6 +11,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
 from ivimkit.figures.plain_text import LONGEST_TITLE, PlainFigure, plain
+from ivimkit.rounding import unbroken
 
 __all__ = ["MARGIN", "Page", "broken_lines", "fitted_size", "text_width"]
 
@@ -147,4 +148,4 @@ def broken_lines(text: str, size: float, width: float) -> list[str]:
     if wide <= width:
         return [text] if text else []
     letters = math.floor(len(text) * width / wide)
-    return wrap(text, max(letters, 8))
+    return wrap(unbroken(text), max(letters, 8))

@@ -16,12 +16,13 @@ from ivimkit.errors import OptionError
 from ivimkit.figures.decay_axes import draw_series, make_logarithmic, series_colour
 from ivimkit.figures.figure_page import broken_lines
 from ivimkit.figures.map_style import how_to_show
-from ivimkit.figures.plain_text import PlainFigure, plain_keys
+from ivimkit.figures.plain_text import PlainFigure, plain, plain_keys
 from ivimkit.figures.spectrum_panels import draw_spectrum
 from ivimkit.fitting.decay_curves import DecayCurve, decay_curves, fitted_values
 from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.spectra import Spectrum
 from ivimkit.methods._spectral import SpectralMethod
+from ivimkit.rounding import several
 from ivimkit.scan.dwi import DWI
 from ivimkit.status import WITHOUT_FIT
 
@@ -43,16 +44,16 @@ _TEXT_WIDTH = 9.0
 def voxel_plot(
     dwi: DWI, results: FitResult | Mapping[str, FitResult], voxel: Sequence[int]
 ) -> Figure:
-    """Draw the signal of one voxel and one or more fits of it.
+    """Draw the signal of one voxel, or the mean signal of a region, and one or more fits of it.
 
     Parameters
     ----------
     dwi : DWI
-        The scan.
+        The scan; of `ivimkit.quality.roi_fit`, ``means.dwi``.
     results : FitResult or mapping of str to FitResult
         The fit, or fits by name.
     voxel : sequence of int
-        Index of the voxel, one number per axis.
+        Index of the voxel, one number per axis; of a mean signal, the position of the region.
 
     Returns
     -------
@@ -93,8 +94,7 @@ def voxel_plot(
     heights = (3.6, 1.4, *((2.0,) if spectra else ()), 0.45 + 0.4 * len(fits))
     size = (9.5, 1.6 + sum(heights))
     figure = PlainFigure(figsize=size, dpi=120, layout="constrained")
-    title = f"voxel {', '.join(map(str, index))}" if index else "decay curve"
-    figure.suptitle(title, fontsize=12)
+    figure.suptitle(_title(fits, index), fontsize=12)
     grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
     linear, logarithmic = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
     for axes in (linear, logarithmic):
@@ -140,6 +140,16 @@ def averages_of(dwi: DWI, index: tuple[int, ...]) -> NDArray[np.float64]:
     out = np.empty((1, len(dwi.fit_bvals)))
     alone.voxels().read(0, 1, out)
     return np.asarray(out[0])
+
+
+def _title(fits: Mapping[str, FitResult], index: tuple[int, ...]) -> str:
+    """Return the region of a mean signal, or the position of a voxel."""
+    for fit in fits.values():
+        regions = list(fit.provenance.region_voxels.items())
+        if regions and len(index) == 1:
+            name, n = regions[index[0]]
+            return f"{plain(name, empty='region')}, mean signal of {several(n, 'voxel')}"
+    return f"voxel {', '.join(map(str, index))}" if index else "decay curve"
 
 
 def _spectra(

@@ -6,16 +6,18 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ivimkit.errors import NoiseError
 from ivimkit.noise import from_residuals
 from ivimkit.rounding import percent, rounded
+from ivimkit.status import WITHOUT_FIT
 
 if TYPE_CHECKING:
     from ivimkit.fitting.result import FitResult
     from ivimkit.noise import NoiseEstimate
 
-__all__ = ["MIN_DECAY", "MIN_SNR", "nothing_to_read"]
+__all__ = ["MIN_DECAY", "MIN_SNR", "nothing_to_read", "of_fitted"]
 
 MIN_DECAY = 0.05
 """Share of the mean signal at the lowest b-value that must be lost at the highest."""
@@ -95,10 +97,20 @@ def _of_maps(result: FitResult, noise: NoiseEstimate | None) -> str:
         sigma = (from_residuals(result, each_voxel=False) if noise is None else noise).sigma
     except NoiseError:
         return ""
-    signal = float(np.median(result.values_of("S0")))
+    signal = float(np.median(of_fitted(result, "S0")))
     if not signal < MIN_SNR * sigma:
         return ""
     return (
         f"The signal at b = 0 is {rounded(signal / sigma, digits=2)} times its noise in the "
         "median voxel, as it is where there is only noise."
     )
+
+
+def of_fitted(result: FitResult, name: str) -> NDArray[np.float64]:
+    """Return a map in the voxels that have values, in one row."""
+
+    def pick(_: object, part: FitResult) -> NDArray[np.float64]:
+        fitted = (part.status & WITHOUT_FIT) == 0
+        return np.asarray(part.maps[name][fitted], dtype=np.float64)
+
+    return result.gathered(pick)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ivimkit.quality.traffic_light import Light
+from ivimkit.quality.traffic_light import WORST_FIRST, Light
 
 __all__ = ["overall"]
 
 _NAME = "overall"
-_ORDER = ("red", "yellow", "grey", "green")
 _VERBS = {
     "red": ("is poor", "are poor"),
     "yellow": ("calls for caution", "call for caution"),
@@ -41,9 +40,9 @@ def overall(lights: Sequence[Light]) -> Light:
     ('poor', '1 of 2 checks is poor, 1 is good.', 'Look at b.')
     """
     by_colour = {
-        colour: [light for light in lights if light.colour == colour] for colour in _ORDER
+        colour: [light for light in lights if light.colour == colour] for colour in WORST_FIRST
     }
-    there = [colour for colour in _ORDER if by_colour[colour]]
+    there = [colour for colour in WORST_FIRST if by_colour[colour]]
     if not there:
         return Light(_NAME, "grey", "There are no checks.")
     if there == ["green"]:

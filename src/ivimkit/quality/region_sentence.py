@@ -109,7 +109,7 @@ def voxels_sentence(result: FitResult, maps: Sequence[str]) -> str:
     parts = []
     for name, row in rows.items():
         parameter = describe(name, result.model.quantities)
-        parts.append(f"{parameter.symbol} {median_text(parameter, row)}{_unit(parameter)}")
+        parts.append(f"{parameter.symbol} {median_text(parameter, row)}{after_number(parameter)}")
     n = thousands(max(row["n"] for row in rows.values()))
     return (
         f"All {n} voxels together: {', '.join(parts)}; medians, with the quartiles in brackets. "
@@ -121,7 +121,7 @@ def _values(found: Sequence[RegionEstimate]) -> str:
     parts = []
     for basis, words in _BASES.items():
         known = [
-            f"{one.parameter.symbol} {estimate_text(one)}{_unit(one.parameter)}"
+            f"{one.parameter.symbol} {estimate_text(one)}{after_number(one.parameter)}"
             for one in found
             if one.basis == basis
         ]
@@ -138,12 +138,8 @@ def _extremes(known: Sequence[RegionEstimate]) -> str:
         return "unknown, too few voxels are reliable"
     low, high = (choose(known, key=lambda one: one.estimate.value) for choose in (min, max))
     if low is high:
-        return f"{estimate_text(low)}{_unit(low.parameter)} in {low.region}, else unknown"
+        return f"{estimate_text(low)}{after_number(low.parameter)} in {low.region}, else unknown"
     return (
         f"from {estimate_text(low, high)} in {low.region} to {estimate_text(high)}"
-        f"{_unit(high.parameter)} in {high.region}"
+        f"{after_number(high.parameter)} in {high.region}"
     )
-
-
-def _unit(parameter: Parameter) -> str:
-    return after_number(parameter).replace(" mm", "\u00a0mm")

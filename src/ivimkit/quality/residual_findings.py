@@ -14,7 +14,7 @@ from ivimkit.quality.fit_residuals import Residuals
 from ivimkit.quality.residual_faults import Faults, relative_signal
 from ivimkit.quality.residual_scatter import Scatter
 
-__all__ = ["Finding", "residual_findings"]
+__all__ = ["Finding", "misfit", "residual_findings"]
 
 MIN_MISFIT_PERCENT = 1.0
 """Mean residual over b-values at which a model does not fit, root mean square, % of S0."""
@@ -41,6 +41,8 @@ class Finding:
         Positions in `Residuals.bvals` of the b-values concerned, which a figure marks.
     cells : tuple of tuple of int
         Slice, and position in `Residuals.bvals`, if it concerns slices.
+    region : str
+        The region that it concerns; empty if it is the scan.
     """
 
     kind: str
@@ -48,6 +50,7 @@ class Finding:
     advice: str
     bvals: tuple[int, ...] = field(default=(), repr=False)
     cells: tuple[tuple[int, int], ...] = field(default=(), repr=False)
+    region: str = ""
 
 
 def residual_findings(residuals: Residuals) -> tuple[Finding, ...]:
@@ -90,7 +93,7 @@ def residual_findings(residuals: Residuals) -> tuple[Finding, ...]:
     if not known.drift:
         found += [_shifted(residuals, number) for number in scatter.shifted]
     found += [_slice(residuals, *place) for place in scatter.places]
-    return tuple(found) or tuple(_misfit(residuals))
+    return tuple(found) or tuple(misfit(residuals))
 
 
 def _not_known(residuals: Residuals) -> Finding:
@@ -200,7 +203,8 @@ def _side(size: float) -> str:
     return "above" if size > 0 else "below"
 
 
-def _misfit(residuals: Residuals) -> list[Finding]:
+def misfit(residuals: Residuals) -> list[Finding]:
+    """Say where the mean residuals lie, if the model does not describe the signal."""
     weights = residuals.weights
     size = float(np.sqrt(weights @ residuals.mean**2 / weights.sum()))
     if size < MIN_MISFIT_PERCENT:

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit import noise as noises
-from ivimkit.errors import NoiseError
+from ivimkit.errors import NoiseError, OptionError
 from ivimkit.extend.b_value_advice import coverage_needed, n_distinct_settings, settings_of
-from ivimkit.quality.nothing_to_read import nothing_to_read
+from ivimkit.quality.fit_residuals import residuals
+from ivimkit.quality.nothing_to_read import nothing_to_read, of_fitted
+from ivimkit.quality.region_checks import Parts, in_each, outside_mask, parts_of
+from ivimkit.quality.region_findings import region_findings
+from ivimkit.quality.residual_findings import residual_findings
 from ivimkit.quality.status_checks import or_bayes, status_lights
+from ivimkit.quality.table_rows import labelled
 from ivimkit.quality.traffic_light import THRESHOLDS, WORDS, Light, Threshold
+from ivimkit.quality.voxels_and_signal import disagreements
 from ivimkit.rounding import thousands
+from ivimkit.scan.checks import scan_findings
 from ivimkit.scan.coverage import CoverageRange
+from ivimkit.scan.labels import Labels
 from ivimkit.scan.variables import B
-from ivimkit.status import WITHOUT_FIT
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from ivimkit.fitting.result import FitResult
     from ivimkit.noise import NoiseEstimate
     from ivimkit.quality.residual_findings import Finding
@@ -36,6 +46,7 @@ DECAY = "decay of the signal"
 def lights(
     result: FitResult,
     *,
+    labels: Labels | ArrayLike | None = None,
     noise: NoiseEstimate | None = None,
     findings: Sequence[Finding] | None = None,
     regions: Sequence[Disagreement] | None = None,
@@ -43,50 +54,94 @@ def lights(
 ) -> tuple[Light, ...]:
     """Judge a result: the fit, the acquisition, the noise and the residuals.
 
+    The result is all it needs. Scan and residuals are judged if it has its scan, as that of
+    `ivimkit.fit` has; `ivimkit.load_result` loads it with ``scan=True``.
+
     Parameters
     ----------
     result : FitResult
         The fit.
+    labels : Labels or array_like of int, shape of the maps, optional
+        The regions whose numbers are to be read. Voxels are counted in each of them, and the
+        worst counts; by default in the whole mask.
     noise : NoiseEstimate, optional
         Noise of one volume; by default the one given to the fit, else from repeated volumes if the
         scan is available and has them, else from the residuals.
     findings : sequence of Finding, optional
-        What the residuals show, see `residual_findings`; that check is grey without them.
+        What the residuals show, if it is known already: see `residual_findings`.
     regions : sequence of Disagreement, optional
-        Regions whose voxels and mean signal disagree, see `disagreements`; there is no such check
-        without them.
+        Regions whose voxels and mean signal disagree, if they are known already: see
+        `disagreements`.
     scan : sequence of ScanFinding, optional
-        What cannot be right about the scan, see `scan_findings`; there is no such check without
-        them.
+        What cannot be right about the scan, if it is known already: see `scan_findings`.
 
     Returns
     -------
     tuple of Light
         The scan, voxels without a fit, perfusion not detected and tissue not detected (models with
         a perfusion fraction), values at a bound, coverage of the decay, distinct b-values,
-        signal-to-noise ratio, residuals, voxels and mean signal; voxels without an ADC, or without
-        a standard deviation, only where there are more than a few, and the decay of the signal
-        only where there is none. A check is never good if its
-        status flag is set in most voxels. The thresholds are in `THRESHOLDS`.
+        signal-to-noise ratio, residuals, voxels and mean signal (with labels); voxels without an
+        ADC, or without a standard deviation, and voxels of a region outside the mask only where
+        there are more than a few, and the decay of the signal only where there is none. A check
+        is never good if its status flag is set in most voxels. The thresholds are in
+        `THRESHOLDS`.
+
+    Raises
+    ------
+    ShapeError
+        If the labels have another shape than the maps, or there is no region.
 
     Examples
     --------
     >>> import ivimkit as ik
     >>> made = ik.simulate.phantom(shape=(32, 24, 2), snr=50)
-    >>> found = {light.name: light for light in ik.quality.lights(ik.fit(made.dwi))}
-    >>> found["signal-to-noise ratio"].word
-    'good'
+    >>> result = ik.fit(made.dwi)
+    >>> found = {light.name: light for light in ik.quality.lights(result)}
+    >>> found["signal-to-noise ratio"].word, found["residuals"].word
+    ('good', 'good')
+    >>> regions = ik.Labels(made.labels, made.label_names)
+    >>> found = {light.name: light for light in ik.quality.lights(result, labels=regions)}
+    >>> found["tissue not detected"].region
+    'vessel'
     """
+    known = None if labels is None else labelled(labels, result)
+    parts = parts_of(result, known)
     return (
-        *_scan(scan),
-        *_decay(result, noise),
-        *status_lights(result),
+        *_scan(_found_in_scan(result) if scan is None else scan),
+        *_decay(result, parts, noise),
+        *in_each(parts, status_lights),
+        *outside_mask(result, known),
         _coverage(result),
         _b_values(result),
-        _snr(result, noise),
-        _residuals(result, findings),
-        *_regions(regions),
+        *_snr(result, parts, noise),
+        _residuals(result, _found_in_residuals(result, known) if findings is None else findings),
+        *_regions(_disagreeing(result, known) if regions is None else regions),
     )
+
+
+def _found_in_scan(result: FitResult) -> Sequence[ScanFinding] | None:
+    return None if result.dwi is None else scan_findings(result.dwi.with_mask(result.mask))
+
+
+def _found_in_residuals(result: FitResult, labels: Labels | None) -> Sequence[Finding] | None:
+    """Return what stands out in the residuals; None if they cannot be known."""
+    if result.dwi is None or result.provenance.history.noise == "changed":
+        return None
+    with suppress(OptionError):
+        whole = residual_findings(residuals(result))
+        return whole if labels is None else region_findings(result, labels, whole)
+    # Nothing was fitted, as another check says.
+    return None
+
+
+def _disagreeing(result: FitResult, labels: Labels | None) -> Sequence[Disagreement] | None:
+    """Return the regions whose voxels and mean signal disagree; None if they cannot be known."""
+    if labels is None or result.dwi is None:
+        return None
+    # Method bayes may have no prior for these regions.
+    with suppress(OptionError):
+        return disagreements(result, labels)
+    return None
 
 
 def _scan(found: Sequence[ScanFinding] | None) -> Iterator[Light]:
@@ -104,12 +159,18 @@ def _scan(found: Sequence[ScanFinding] | None) -> Iterator[Light]:
     yield Light(name, colour, f"{_sentence(first.text)}{more}", _sentence(first.advice))
 
 
-def _decay(result: FitResult, noise: NoiseEstimate | None) -> Iterator[Light]:
-    """Judge a result without information, if it is one; voxels without a fit have their check."""
-    why = nothing_to_read(result, noise=noise) if result.codes.fitted.total else ""
-    if why:
-        advice = "Do not interpret any map. Check the b-values, the mask and the scan."
-        yield Light(DECAY, "red", why, advice)
+def _decay(result: FitResult, parts: Parts, noise: NoiseEstimate | None) -> Iterator[Light]:
+    """Judge a result without information, if it is one, else regions without."""
+
+    def judge(part: FitResult) -> Iterator[Light]:
+        # Voxels without a fit have their own check.
+        why = nothing_to_read(part, noise=noise) if part.codes.fitted.total else ""
+        if why:
+            advice = "Do not interpret any map. Check the b-values, the mask and the scan."
+            yield Light(DECAY, "red", why, advice)
+
+    whole = list(judge(result))
+    yield from whole or in_each(parts, judge)
 
 
 def _coverage(result: FitResult) -> Light:
@@ -152,40 +213,39 @@ def _b_values(result: FitResult) -> Light:
     return Light(name, colour, reason, "" if colour == "green" else advice)
 
 
-def _snr(result: FitResult, noise: NoiseEstimate | None) -> Light:
+def _snr(result: FitResult, parts: Parts, noise: NoiseEstimate | None) -> Iterator[Light]:
     name = "signal-to-noise ratio"
     if "S0" not in result.maps:
-        return Light(name, "grey", f"Model {result.model.name} has no S0.")
+        yield Light(name, "grey", f"Model {result.model.name} has no S0.")
+        return
     try:
         found = _noise(result) if noise is None else noise
     except NoiseError as error:
-        return Light(name, "grey", f"{_sentence(error)}", "Measure b = 0 twice.")
-    signal = result.gathered(lambda _, part: _of_fitted(part, "S0"))
-    ratio = float(np.median(signal)) / found.sigma if signal.size else math.nan
-    if math.isnan(ratio):
-        return Light(name, "grey", "No voxel was fitted.")
+        yield Light(name, "grey", f"{_sentence(error)}", "Measure b = 0 twice.")
+        return
     # Most b-values have the median number of volumes; a hundred at b = 0 hardly help them.
     volumes = float(np.median(_images(result)))
-    averaged = ratio * math.sqrt(volumes)
-    colour = THRESHOLDS[name].colour(averaged)
-    about = f"About {thousands(averaged)} in the median voxel at b = 0"
-    if volumes > 1.0:
-        what = "volumes" if result.settings.averages is None else "images"
-        about += f" with {volumes:g} {what} per b-value ({thousands(ratio)} in one {what[:-1]})"
-    other = or_bayes(result)
-    advice = f"Average more volumes, use larger voxels, or regions instead of voxels{other}."
-    return Light(
-        name,
-        colour,
-        f"{about}: {found}. {found.assumes}{_scatter(result, found)}",
-        "" if colour == "green" else advice,
-    )
+    what = "volumes" if result.settings.averages is None else "images"
+    basis = f"{found}. {found.assumes}{_scatter(result, found)}"
 
+    def judge(part: FitResult) -> Iterator[Light]:
+        signal = of_fitted(part, "S0")
+        if not signal.size:
+            yield Light(name, "grey", "No voxel was fitted.")
+            return
+        ratio = float(np.median(signal)) / found.sigma
+        averaged = ratio * math.sqrt(volumes)
+        about = f"About {thousands(averaged)} in the median voxel at b = 0"
+        if volumes > 1.0:
+            about += (
+                f" with {volumes:g} {what} per b-value ({thousands(ratio)} in one {what[:-1]})"
+            )
+        colour = THRESHOLDS[name].colour(averaged)
+        other = or_bayes(result)
+        advice = f"Average more volumes, use larger voxels, or regions instead of voxels{other}."
+        yield Light(name, colour, f"{about}: {basis}", "" if colour == "green" else advice)
 
-def _of_fitted(part: FitResult, name: str) -> NDArray[np.float64]:
-    """Return a map of the voxels that have values."""
-    fitted = (part.status & WITHOUT_FIT) == 0
-    return np.asarray(part.maps[name][fitted], dtype=np.float64)
+    yield from in_each(parts, judge)
 
 
 def _images(result: FitResult) -> NDArray[np.float64]:
@@ -255,7 +315,7 @@ def _residuals(result: FitResult, findings: Sequence[Finding] | None) -> Light:
     more = f" ({len(findings)} findings, all in section Residuals)" if len(findings) > 1 else ""
     # The effect of the method itself on residuals is no evidence for or against the scan.
     colour = "grey" if all(finding.kind == "method" for finding in findings) else "yellow"
-    return Light(name, colour, f"{first.sentence}{more}", first.advice)
+    return Light(name, colour, f"{first.sentence}{more}", first.advice, first.region)
 
 
 def _regions(found: Sequence[Disagreement] | None) -> Iterator[Light]:
@@ -274,4 +334,5 @@ def _regions(found: Sequence[Disagreement] | None) -> Iterator[Light]:
         f"They disagree: in {worst.region}, {worst.sentence}{more}.",
         "Report neither number alone. Noise biases voxels, mixed tissue the mean signal: "
         "draw the region in one tissue, and look at reliable voxels only.",
+        worst.region,
     )

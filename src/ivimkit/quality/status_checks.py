@@ -122,7 +122,7 @@ def _failed(result: FitResult) -> Light:
     name = "voxels without a fit"
     total = result.codes.inside.total
     if not total:
-        return Light(name, "red", "The mask is empty.", "Draw a mask of the tissue.")
+        return Light(name, "red", "No voxel is in the mask.", "Draw a mask of the tissue.")
     n = total - result.codes.fitted.total
     colour = THRESHOLDS[name].colour(n / total)
     reason = f"{_share(n, total, 'voxels in the mask')} have no value."

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["THRESHOLDS", "WORDS", "Light", "Threshold"]
+__all__ = ["THRESHOLDS", "WORDS", "WORST_FIRST", "Light", "Threshold"]
 
 WORDS = {"green": "good", "yellow": "caution", "red": "poor", "grey": "not known"}
 """The meaning of each colour: a check is never identified by colour alone."""
+
+WORST_FIRST = ("red", "yellow", "grey", "green")
+"""The colours; a check that could not be made is worse than a good one."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,12 @@ THRESHOLDS = {
     "inaccurate posterior": Threshold(
         0.05, 0.2, "share of fitted voxels", "their intervals are not those of the posterior"
     ),
+    "region outside the mask": Threshold(
+        0.25,
+        0.5,
+        "share of a region",
+        "a mask may cut the rim of a small region; beyond one half a minority has numbers",
+    ),
     "voxels and mean signal": Threshold(
         0.2,
         0.5,
@@ -108,12 +117,15 @@ class Light:
         Why it has this colour, with the number behind it.
     advice : str
         What to do; empty if there is nothing to do.
+    region : str
+        The region, or regions, that have this colour; empty if it is that of the whole mask.
     """
 
     name: str
     colour: str
     reason: str
     advice: str = ""
+    region: str = ""
 
     @property
     def word(self) -> str:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from ivimkit.errors import OptionError
 from ivimkit.figures.picture import Encoded, Picture
 from ivimkit.report.section_blocks import Beside, Block, Front, Section, Table
+from ivimkit.rounding import unbroken
 
 __all__ = ["assemble"]
 
@@ -86,9 +87,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
+        finalize=_unbroken,
     )
     environment.globals.update(encoded=_encoded, is_number=_is_number, split_doi=_split_doi)
     return environment
+
+
+def _unbroken(value: Any) -> Any:
+    """Return a text of the page with numbers and units on one line; code and HTML as they are."""
+    return unbroken(value) if type(value) is str else value
 
 
 def _body(blocks: Any, section: Section) -> Markup:

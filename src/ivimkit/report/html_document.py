@@ -9,14 +9,14 @@ from functools import cached_property
 from html import escape
 from pathlib import Path
 
-from ivimkit.errors import OptionError
+from ivimkit.errors import OptionError, OutputExistsError
 from ivimkit.letters import readable
 from ivimkit.report.assembler import assemble
-from ivimkit.report.pdf_file import check_printer, print_page
+from ivimkit.report.pdf_file import check_printer, is_printed_page, print_page
 from ivimkit.report.section_blocks import Section
 from ivimkit.writing import check_file, write_folder
 
-__all__ = ["Report", "check_files"]
+__all__ = ["Report", "check_files", "printed_before"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,8 @@ class Report:
         path : path
             The file; its folder is created if it does not exist.
         overwrite : bool
-            Whether files of these names may be replaced.
+            Whether files of these names may be replaced. A PDF file of the page that was replaced
+            is removed, unless a new one is written.
         pdf : bool
             Whether to write a PDF file beside it, with the same name and the ending ``.pdf``, in
             A4: printed by Chromium, Chrome or Edge if there is one, otherwise by WeasyPrint.
@@ -82,7 +83,8 @@ class Report:
         Raises
         ------
         OutputExistsError
-            If a file exists and overwriting was not requested.
+            If a file exists and overwriting was not requested; the PDF file of an earlier page,
+            too, even if no new one is asked for.
         OptionError
             If a PDF file is asked for and there is nothing to print with.
         InputError
@@ -97,7 +99,9 @@ class Report:
             for file in printed:
                 print_page(place, stage / file.name)
 
-        write_folder(target.parent, [*(file.name for file in printed), target.name], write)
+        outdated = [] if pdf else [file.name for file in printed_before(target)]
+        names = [*(file.name for file in printed), target.name]
+        write_folder(target.parent, names, write, outdated=outdated)
         return target
 
     def _repr_html_(self) -> str:
@@ -127,7 +131,7 @@ def check_files(
     Raises
     ------
     OutputExistsError
-        If a file exists and overwriting was not requested.
+        If a file exists and overwriting was not requested; the PDF file of an earlier page, too.
     OptionError
         If there is nothing to print with, or the page has the name of its PDF file.
     InputError
@@ -135,6 +139,14 @@ def check_files(
     """
     target = check_file(path, overwrite=overwrite)
     if not pdf:
+        for file in printed_before(target):
+            if not overwrite:
+                raise OutputExistsError(
+                    f"{file} was printed from an earlier page; expected none, as it would not "
+                    "show what the new page does. Print it again (--pdf --overwrite), have it "
+                    "removed (--overwrite), or choose another name",
+                    python="Pass overwrite=True, with pdf=True to print it again",
+                )
         return (target,)
     check_printer()
     printed = target.with_suffix(".pdf")
@@ -144,3 +156,9 @@ def check_files(
             "beside it. Call it .html"
         )
     return target, check_file(printed, overwrite=overwrite)
+
+
+def printed_before(target: Path) -> list[Path]:
+    """Return the PDF file of an earlier page of that name, if there is one."""
+    printed = target.with_suffix(".pdf")
+    return [printed] if printed != target and is_printed_page(printed) else []

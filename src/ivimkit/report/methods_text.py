@@ -17,7 +17,7 @@ from ivimkit.noise.noise_estimate import ORIGINS
 from ivimkit.noise.noise_kinds import NOISES
 from ivimkit.organs import OrganPreset
 from ivimkit.parameter import Parameter
-from ivimkit.rounding import percent, shown_factor, thousands, unbroken_unit
+from ivimkit.rounding import percent, shown_factor, shown_unit, thousands
 from ivimkit.scan.acquisition import Acquisition
 
 __all__ = ["Citations", "agreement_text", "comparison_text", "methods_text"]
@@ -346,7 +346,7 @@ def _plain(parameter: Parameter, value: float) -> str:
 
 
 def _spaced_unit(parameter: Parameter) -> str:
-    unit = unbroken_unit(parameter)
+    unit = shown_unit(parameter)
     return f" × {unit}" if unit.startswith("10") else f" {unit}" if unit else ""
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ivimkit.errors import InputError, OptionError
 
-__all__ = ["check_printer", "find_browser", "print_page"]
+__all__ = ["check_printer", "find_browser", "is_printed_page", "print_page"]
 
 _NAMES = (
     "chromium",
@@ -43,6 +43,10 @@ _FLAGS = (
 )
 
 _BUTTON = re.compile(r"<button\b[^>]*?(class=\"zoom\")[^>]*>(.*?)</button>", re.DOTALL)
+
+_DIVIDED = ("s/mm²", "mm²/s")
+_MARK = b"\n% a page of ivimkit\n"
+"""A comment behind the end of a PDF file, by which it is known from files of others."""
 
 MAX_PRINT_SECONDS = 300.0
 """Time after which a browser that prints a page has failed."""
@@ -86,6 +90,21 @@ def print_page(page: Path, target: Path) -> None:
     InputError
         If neither prints it.
     """
+    _print(page, target)
+    with target.open("ab") as file:
+        file.write(_MARK)
+
+
+def is_printed_page(path: Path) -> bool:
+    """Return whether a file is a page that `print_page` has printed."""
+    if not path.is_file() or path.stat().st_size < len(_MARK):
+        return False
+    with path.open("rb") as file:
+        file.seek(-len(_MARK), os.SEEK_END)
+        return file.read() == _MARK
+
+
+def _print(page: Path, target: Path) -> None:
     browser = find_browser()
     why = "" if browser is None else _by_browser(browser, page, target)
     if browser is not None and not why:
@@ -142,4 +161,7 @@ def _by_weasyprint(page: Path, target: Path) -> None:
     logging.getLogger("weasyprint").setLevel(logging.CRITICAL)
     # It lays buttons out as a form field, beside what they contain.
     text = _BUTTON.sub(r"<div \1>\2</div>", page.read_text(encoding="utf-8"))
+    # It breaks lines behind a stroke, as browsers do not.
+    for unit in _DIVIDED:
+        text = text.replace(unit, unit.replace("/", "/\u2060"))
     weasyprint.HTML(string=text).write_pdf(str(target))

@@ -19,6 +19,7 @@ from ivimkit.quality.central_values import Estimate
 from ivimkit.quality.difference import Difference
 from ivimkit.quality.fit_residuals import Residuals, residuals
 from ivimkit.quality.region_estimates import RegionEstimate, region_estimates
+from ivimkit.quality.region_findings import region_findings
 from ivimkit.quality.residual_findings import Finding, residual_findings
 from ivimkit.quality.result_checks import DECAY
 from ivimkit.report.section_blocks import Beside, Block
@@ -161,18 +162,49 @@ class Subject:
         """The traffic-light checks of each result, including those of its regions, by its name."""
         return {side.name: self._lights(side) for side in self.sides}
 
+    @cached_property
+    def judged(self) -> Labels | None:
+        """The regions that the first page speaks of, in which voxels are counted."""
+        return self.labels if self.lesion is None else self.lesion.labels
+
+    def findings(self, side: Side) -> Sequence[Finding] | None:
+        """Return what the residuals show: of the scan, and of the regions, if there are any."""
+        return self._findings[side.name]
+
+    @cached_property
+    def _findings(self) -> Mapping[str, Sequence[Finding] | None]:
+        return {
+            side.name: side.findings
+            if side.findings is None or self.judged is None
+            else region_findings(side.result, self.judged, side.findings)
+            for side in self.sides
+        }
+
     def _lights(self, side: Side) -> tuple[quality.Light, ...]:
-        labels, means = self.labels, self.means.get(side.name)
-        if labels is None and self.lesion is not None:
-            labels = self.lesion.labels
-        regions = None
-        if labels is not None and side.result.dwi is not None:
-            # Method bayes may not have a prior for these regions.
-            with suppress(OptionError):
-                regions = quality.disagreements(side.result, labels, means=means)
         return quality.lights(
-            side.result, findings=side.findings, regions=regions, scan=self.faults(side)
+            side.result,
+            labels=self.judged,
+            findings=self.findings(side),
+            regions=self._disagreeing(side),
+            scan=self.faults(side),
         )
+
+    def _disagreeing(self, side: Side) -> Sequence[quality.Disagreement] | None:
+        """Return the regions whose voxels and mean signal disagree; None if it is not known."""
+        judged = self.judged
+        if judged is None or side.result.dwi is None:
+            return None
+        # Those of all regions have been fitted already.
+        known = self.labels is not None and set(judged) <= set(self.labels)
+        with suppress(OptionError):
+            found = quality.disagreements(
+                side.result,
+                self.labels if known and self.labels is not None else judged,
+                means=self.means.get(side.name) if known else None,
+            )
+            return [one for one in found if one.region in set(judged)]
+        # Method bayes may not have a prior for these regions.
+        return None
 
     def faults(self, side: Side) -> Sequence[ScanFinding] | None:
         """Return what cannot be right about a scan, without names of files if those are hidden."""
@@ -189,7 +221,11 @@ class Subject:
         if not side.result.codes.fitted.total:
             return quality.nothing_to_read(side.result)
         # The checks have looked, which takes two images of the scan.
-        return next((one.reason for one in self.lights[side.name] if one.name == DECAY), "")
+        found = next((one for one in self.lights[side.name] if one.name == DECAY), None)
+        if found is None or (found.region and self.lesion is None):
+            # One of several regions without a signal does not concern the others.
+            return ""
+        return found.reason
 
     @cached_property
     def numbers(self) -> Mapping[str, tuple[RegionEstimate, ...]]:

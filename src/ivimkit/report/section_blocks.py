@@ -116,12 +116,15 @@ class Overall(Block):
         The checks that it summarises.
     name : str
         Name of the result; empty if there is only one.
+    about : str
+        What the checks were made of.
     """
 
     kind: ClassVar[str] = "overall"
     light: Light
     lights: Sequence[Light]
     name: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True)

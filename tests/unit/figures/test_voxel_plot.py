@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,6 +134,17 @@ def test_one_voxel_without_axes(dwi):
     result = made_result({name: array[VOXEL] for name, array in biexp_maps(SHAPE).items()})
     figure = voxel_plot(DWI(dwi.signal[VOXEL], B), result, ())
     figure.savefig(io.BytesIO(), format="png")
+
+
+def test_the_mean_signal_of_a_region_has_its_name(dwi):
+    result = made_result({name: values[2] for name, values in biexp_maps(SHAPE).items()})
+
+    def titled(**regions):
+        means = replace(result, provenance=replace(result.provenance, region_voxels=regions))
+        return voxel_plot(DWI(dwi.signal[2], B), means, (1,)).get_suptitle()
+
+    assert titled(liver=400, lesion=30) == "lesion, mean signal of 30 voxels"
+    assert titled() == "voxel 1"
 
 
 @pytest.mark.parametrize("voxel", [(3, 0), (0, -1), (0,), (0, 0, 0)])

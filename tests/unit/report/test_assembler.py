@@ -181,6 +181,12 @@ def test_folded_parts_need_no_script():
     assert [one.text for one in found.all("h2")] == ["First", "Second"]
 
 
+def test_numbers_and_units_stay_on_a_line_and_code_is_as_it_was():
+    html = page(Text("26 % of b = 800 s/mm²"), Code("x = 2 % 3", "Run"), title="T 5 mm").html
+    assert '<p class="plain">26\u00a0% of b\u00a0=\u00a0800\u00a0s/mm²</p>' in html
+    assert "x = 2 % 3" in html
+
+
 def test_code_is_folded_if_it_is_to_be():
     assert "open" in page(Code("a", "b")).all("details")[0].attributes
     assert "open" not in page(Code("a", "b", folded=True)).all("details")[0].attributes

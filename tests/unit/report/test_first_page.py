@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ B = [0, 0, 10, 20, 30, 50, 100, 200, 400, 600, 800]
 TISSUE, LESION = (1000, 0.3, 0.07, 1.1e-3), (1000, 0.15, 0.07, 0.8e-3)
 LABELS = np.zeros((16, 12, 1), np.int32)
 LABELS[5:10, 4:8], LABELS[:, 8:] = 1, 2
+AIR = (LABELS == 0) & (np.arange(12) < 4)[:, np.newaxis]
 REGIONS = ik.Labels(LABELS, {1: "lesion", 2: "liver"})
 
 
@@ -101,6 +103,39 @@ def test_a_known_lesion_has_its_direction_and_limits_around_the_truth(result):
         # The limits of a median know nothing of the small bias of f.
         assert ends[1][1] <= 1e3 * truth[3] <= ends[1][2]
     assert len(of(compared, Pictures)) == 1
+
+
+def test_the_light_is_that_of_the_lesion_and_its_reference_not_of_the_mask():
+    def in_air(signal):
+        """Return the signal of a body, with air in a third of the mask."""
+        return ik.simulate.add_noise(signal * ~AIR[..., np.newaxis], sigma=5.0, seed=3)
+
+    def dark(signal):
+        small = np.where((LABELS == 1)[..., np.newaxis], 0.04, 1.0) * signal
+        return ik.simulate.add_noise(small, sigma=20.0, seed=3)
+
+    def judged(change, **regions):
+        with warnings.catch_warnings():
+            # Of the air, which some masks contain.
+            warnings.simplefilter("ignore", ScanWarning)
+            report = ik.report.build(ik.fit(scan(change)), **regions)
+        (overall,) = of(report, Overall)
+        poor = {one.name: one.region for one in overall.lights if one.colour == "red"}
+        return overall, poor, report
+
+    lesion = {"labels": REGIONS, "lesion": "lesion", "reference": "liver"}
+    overall, poor, _ = judged(in_air)
+    assert "values at a bound" in poor
+    assert overall.about == "Voxels are counted in the whole mask."
+    overall, poor, _ = judged(in_air, **lesion)
+    assert not poor
+    assert overall.about.startswith("Voxels are counted in lesion and liver, each on its own")
+    _, poor, _ = judged(dark)
+    assert not poor
+    overall, poor, report = judged(dark, **lesion)
+    assert overall.light.colour == "red"
+    assert set(poor.values()) == {"lesion"}
+    assert "signal-to-noise ratio (lesion)" in re.sub(r"\s+", " ", report.html)
 
 
 def test_of_noise_there_is_nothing_to_read():

@@ -119,6 +119,27 @@ def test_neither_file_is_replaced_unless_asked_for(report, tmp_path, monkeypatch
         report.write(tmp_path / "other.pdf", pdf=True)
 
 
+def test_no_older_file_stays_beside_a_new_page(report, tmp_path, monkeypatch):
+    monkeypatch.setattr(pdf_file, "_print", lambda page, target: target.write_bytes(b"%PDF-"))
+    page, printed = report.write(tmp_path / "page.html", pdf=True), tmp_path / "page.pdf"
+    before = printed.read_bytes()
+    with pytest.raises(OutputExistsError, match=r"page\.html exists already"):
+        report.write(page)
+    page.unlink()
+    with pytest.raises(OutputExistsError, match=r"page\.pdf was printed from an earlier page"):
+        report.write(page)
+    assert printed.read_bytes() == before
+    report.write(page, overwrite=True)
+    assert [one.name for one in tmp_path.iterdir()] == ["page.html"]
+    report.write(page, overwrite=True, pdf=True)
+    assert printed.read_bytes() == before
+    # A file that is not a page of ivimkit is none of its business.
+    for content in ("mine", "%PDF-" + 50 * "mine"):
+        printed.write_text(content)
+        report.write(page, overwrite=True)
+        assert printed.read_text() == content
+
+
 def test_places_of_browsers(monkeypatch, tmp_path):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     place = tmp_path / "Chrome"

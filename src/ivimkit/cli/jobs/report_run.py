@@ -28,7 +28,7 @@ from ivimkit.io.dicom.files import Skipped, find_files
 from ivimkit.io.result_names import RECORD, REPORT, also_folder
 from ivimkit.letters import readable
 from ivimkit.report.anonymity import without_names
-from ivimkit.report.html_document import check_files
+from ivimkit.report.html_document import check_files, printed_before
 from ivimkit.scan.labels import Labels
 
 __all__ = ["ReportRun"]
@@ -69,6 +69,7 @@ class ReportRun:
         folders = [*folders, *self._also(folders)]
         check_writable(target.parent)
         files = check_files(target, overwrite=self.page.overwrite, pdf=self.page.pdf)
+        outdated = [] if self.page.pdf else printed_before(files[0])
         file = ModelFile(self.page.model, self.screen)
         begin_log()
         with self.screen.warnings_shown():
@@ -94,6 +95,8 @@ class ReportRun:
                 anonymous=not self.page.show_names,
             )
             built.write(files[0], overwrite=self.page.overwrite, pdf=self.page.pdf)
+        for path in outdated:
+            self.screen.warn(f"removed {path}, which was printed from the earlier page")
         for path in files:
             self.screen.show(str(path))
         if self.page.open_:

@@ -68,17 +68,23 @@ def complete_method_option(ctx: typer.Context, incomplete: str) -> list[str]:
     from ivimkit import methods
     from ivimkit.defaults import USUAL_METHOD
 
-    found: list[str] = []
+    found: dict[str, tuple[str, ...]] = {}
     with suppress(Exception):
         method = methods.get(ctx.params.get("method") or USUAL_METHOD)
         for field in fields(method):
             words = field.metadata.get("choices", ())
             if isinstance(getattr(method, field.name), bool):
                 words = ("yes", "no")
-            found.append(f"{field.name}=")
-            if incomplete.startswith(f"{field.name}="):
-                found += [f"{field.name}={word}" for word in words]
-    return _longest(found, incomplete)
+            found[f"{field.name}="] = tuple(words)
+    known = {
+        name: words for name, words in found.items() if name.startswith(incomplete[: len(name)])
+    }
+    if len(known) == 1:
+        # Most shells put a space behind a single word: rather its values, if they are known.
+        ((name, words),) = known.items()
+        values = [f"{name}{word}" for word in words] or [name]
+        return [word for word in values if word.startswith(incomplete) and word != incomplete]
+    return [name for name in known if name.startswith(incomplete)]
 
 
 def complete_parameter(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -104,12 +110,6 @@ def complete_step(incomplete: str) -> list[str]:
     from ivimkit.cli.options.plugin_names import step_names
 
     return _in_list(("auto", *step_names()), incomplete)
-
-
-def _longest(words: Iterable[str], incomplete: str) -> list[str]:
-    """Return what begins like a word, but not the word itself if there is more."""
-    found = [word for word in words if word.startswith(incomplete)]
-    return [word for word in found if word != incomplete] or found
 
 
 def _in_list(names: Iterable[str], incomplete: str) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ivimkit.quality.region_checks import named
 from ivimkit.report.report_subject import Subject
-from ivimkit.report.section_blocks import Block, Lamps, LampsOfTwo, Section
+from ivimkit.report.section_blocks import Block, Lamps, LampsOfTwo, Section, Text
 
-__all__ = ["checks"]
+__all__ = ["about_checks", "checks"]
 
 
 def checks(subject: Subject) -> Section:
@@ -23,4 +24,20 @@ def checks(subject: Subject) -> Section:
         first, second = ({light.name: light for light in subject.lights[name]} for name in names)
         pairs = [(first.get(name), second.get(name)) for name in dict.fromkeys([*first, *second])]
         block = LampsOfTwo((names[0], names[1]), pairs)
-    return Section("Checks", "checks", [block])
+    about = f"{about_checks(subject)} Scan and acquisition are judged as a whole."
+    return Section("Checks", "checks", [block, Text(about, "note")])
+
+
+def about_checks(subject: Subject) -> str:
+    """Say of which voxels the checks speak.
+
+    Parameters
+    ----------
+    subject : Subject
+        The content of the report.
+    """
+    judged = subject.judged
+    if judged is None:
+        return "Voxels are counted in the whole mask."
+    apart = ", each on its own: the worst counts" if len(judged) > 1 else ""
+    return f"Voxels are counted in {named(judged)}{apart}."

@@ -9,7 +9,7 @@ from ivimkit.quality.difference import Difference
 from ivimkit.quality.difference_sentence import mean_difference
 from ivimkit.report.report_subject import Subject
 from ivimkit.report.section_blocks import Block, Pictures, Section, Table
-from ivimkit.rounding import in_unit, rounded, thousands, unbroken_unit
+from ivimkit.rounding import in_unit, rounded, shown_unit, thousands
 
 __all__ = ["differences"]
 
@@ -55,7 +55,7 @@ def _table(found: Difference) -> Table:
         rows.append(
             (
                 parameter.symbol,
-                unbroken_unit(parameter),
+                shown_unit(parameter),
                 *(in_unit(parameter, value) for value in means),
                 mean_difference(parameter, row),
                 *(in_unit(parameter, value, sd) for value in limits),

@@ -12,7 +12,7 @@ from ivimkit.quality.region_estimates import RegionEstimate
 from ivimkit.quality.region_sentence import estimate_text, median_text
 from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.section_blocks import Table
-from ivimkit.rounding import NONE, thousands, unbroken_unit
+from ivimkit.rounding import NONE, shown_unit, thousands
 
 __all__ = ["main_numbers"]
 
@@ -99,7 +99,7 @@ def _in_two_parts(text: str) -> str:
 
 
 def _head(parameter: Parameter) -> str:
-    unit = unbroken_unit(parameter)
+    unit = shown_unit(parameter)
     return f"{parameter.symbol}{f' ({unit})' if unit else ''}"
 
 

@@ -11,7 +11,7 @@ from ivimkit.fitting.result import FitResult
 from ivimkit.quality import main_maps, summary_rows
 from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.section_blocks import Block, Pictures, Section, Table, Text
-from ivimkit.rounding import NONE, in_unit, spread, thousands, unbroken_unit
+from ivimkit.rounding import NONE, in_unit, shown_unit, spread, thousands
 
 __all__ = ["maps"]
 
@@ -92,7 +92,7 @@ def _medians(side: Side) -> Table:
         cells = [in_unit(parameter, row[key], width) for key in ("median", "q25", "q75")]
         if with_sd:
             cells.append(_median_sd(side, name))
-        rows.append((parameter.symbol, unbroken_unit(parameter), *cells, thousands(row["n"])))
+        rows.append((parameter.symbol, shown_unit(parameter), *cells, thousands(row["n"])))
     head = ("map", "unit", "median", "25 %", "75 %", *(["sd"] if with_sd else []), "voxels")
     caption = "Maps over all voxels with a value" + (
         "; sd: median of the standard deviations" if with_sd else ""

@@ -13,7 +13,7 @@ from ivimkit.quality import roi_table, sentence
 from ivimkit.quality.table_cells import contrast_cells, region_cells
 from ivimkit.report.report_subject import Lesion, Side, Subject
 from ivimkit.report.section_blocks import Block, Pictures, Section, Table, Text
-from ivimkit.rounding import NONE, rounded, thousands, unbroken_unit
+from ivimkit.rounding import NONE, rounded, shown_unit, thousands
 from ivimkit.scan.labels import Labels
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _contrast(lesion: Lesion, subject: Subject, side: Side) -> Table:
         rows.append(
             (
                 parameter.symbol,
-                unbroken_unit(parameter),
+                shown_unit(parameter),
                 *(cells[key] for key in ("lesion", "reference")),
                 reliable,
                 *(cells[key] for key in ("difference", "change", "cnr")),
@@ -189,7 +189,7 @@ def _tables(labels: Labels, subject: Subject) -> Iterator[Table]:
             for region in labels
             for side, part in rows.items()
         ]
-        unit = unbroken_unit(parameter)
+        unit = shown_unit(parameter)
         of = ("region", "result") if len(sides) > 1 else ("region",)
         head = (*of, *_HEAD, *(_FIT_HEAD if fitted else ()))
         title = f"{parameter.symbol}{f' ({unit})' if unit else ''}"

@@ -21,15 +21,17 @@ def residuals(subject: Subject) -> Section | None:
     """
     if all(side.residuals is None for side in subject.sides):
         return None
-    return Section("Residuals", "residuals", subject.each(_of_one))
+    return Section("Residuals", "residuals", subject.each(lambda side: _of_one(subject, side)))
 
 
-def _of_one(side: Side) -> list[Block]:
+def _of_one(subject: Subject, side: Side) -> list[Block]:
     found = side.residuals
     if found is None:
         why = "The scan is not available." if side.result.dwi is None else "There are none."
         return [Text(why, "note")]
-    findings = [f"{finding.sentence} {finding.advice}".strip() for finding in side.findings or ()]
+    of_regions = [finding for finding in subject.findings(side) or () if finding.region]
+    every = [*(side.findings or ()), *of_regions]
+    findings = [f"{finding.sentence} {finding.advice}".strip() for finding in every]
     said: list[Block] = (
         [Items(findings)] if findings else [Text("No b-value, slice or volume stands out.")]
     )
@@ -41,5 +43,5 @@ def _of_one(side: Side) -> list[Block]:
     )
     return [
         *said,
-        Pictures([Picture(residual_panels(found, findings=side.findings or ()), caption)]),
+        Pictures([Picture(residual_panels(found, findings=every), caption)]),
     ]

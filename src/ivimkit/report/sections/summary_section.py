@@ -17,6 +17,7 @@ from ivimkit.quality.difference_sentence import difference_sentence
 from ivimkit.quality.region_sentence import regions_sentence, voxels_sentence
 from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.section_blocks import Block, Front, Overall, Pictures, Section, Text
+from ivimkit.report.sections.checks_section import about_checks
 from ivimkit.report.sections.main_numbers import main_numbers
 from ivimkit.report.sections.regions_section import lesion_figure, lesion_sentence, upper
 from ivimkit.report.sections.study_facts import study_facts
@@ -40,9 +41,11 @@ def summary(subject: Subject) -> Section:
     subject : Subject
         The content of the report.
     """
+    about = about_checks(subject)
     lights = [
-        Overall(quality.overall(subject.lights[side.name]), subject.lights[side.name], side.name)
+        Overall(quality.overall(found), found, side.name, about)
         for side in subject.sides
+        for found in (subject.lights[side.name],)
     ]
     return Section(
         "Summary",

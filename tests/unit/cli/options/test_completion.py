@@ -40,10 +40,11 @@ def result(tmp_path_factory):
 
 def test_options_of_the_method_and_their_values(completed):
     fit = ("fit", "dwi.nii", "--method", "segmented")
-    assert completed(*fit, "--option", "st") == ["steps="]
+    assert completed(*fit, "--option", "st") == ["steps=3", "steps=2"]
     assert completed("fit", "dwi.nii", "--option", "noise=") == [
         f"noise={kind}" for kind in ("gaussian", "rician", "chi")
     ]
+    assert completed("fit", "x", "--option", "noi") == completed("fit", "x", "--option", "noise=")
     assert completed("fit", "x", "--option", "robust=y") == ["robust=yes"]
     assert completed("fit", "x", "--method", "nix", "--option", "n") == []
 
