@@ -61,7 +61,7 @@ def design_panels(
     Examples
     --------
     >>> import ivimkit as ik
-    >>> figure = ik.figures.design_panels(ik.design("liver", snr=40, n=12))
+    >>> figure = ik.figures.design_panels(ik.design("liver", snr=40, n=8))
     >>> [axes.get_title() for axes in figure.axes]
     ['averages', 'error of f', 'error of D*', 'error of D']
     """

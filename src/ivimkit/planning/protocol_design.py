@@ -275,10 +275,10 @@ class ProtocolDesign:
         Examples
         --------
         >>> import ivimkit as ik
-        >>> plan = ik.design("liver", snr=40, n=12)
+        >>> plan = ik.design("liver", snr=40, n=8)
         >>> found = plan.needed("D", plan.errors["D"])
         >>> round(found.snr, 1), round(found.volumes, 1)
-        (40.0, 12.0)
+        (40.0, 8.0)
         """
         if name not in self.names:
             raise OptionError(

@@ -69,7 +69,9 @@ def number(value):
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_statistics_are_those_of_the_tables(answers, tables, result, wide_result, drawn_labels, which):
+def test_statistics_are_those_of_the_tables(
+    answers, tables, result, wide_result, drawn_labels, which
+):
     fitted, answer, table = (result, wide_result)[which], answers[which], tables[which]
     status = ik.quality.roi_status(fitted, drawn_labels)
     assert [(region["number"], region["name"]) for region in answer["regions"]] == [
