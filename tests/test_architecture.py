@@ -51,13 +51,23 @@ def tree_of(file):
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
+def statements(block):
+    """Yield the statements of a source, those in functions too; expressions are left out."""
+    for node in block:
+        yield node
+        for part in ("body", "orelse", "finalbody"):
+            yield from statements(getattr(node, part, ()))
+        for part in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
+            yield from statements(part.body)
+
+
 @functools.cache
 def imports():
     """Return the names that each source imports."""
     found = {}
     for file in SOURCES:
         names = found[file] = set()
-        for node in ast.walk(tree_of(file)):
+        for node in statements(tree_of(file).body):
             if isinstance(node, ast.ImportFrom) and node.module:
                 names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
             elif isinstance(node, ast.Import):

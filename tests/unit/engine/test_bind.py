@@ -60,7 +60,8 @@ def package(tmp_path):
     """A copy of the package that a test may edit."""
     source = Path(ivimkit.__file__).parent
     copy = tmp_path / "site" / "ivimkit"
-    shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    # With what Python has compiled, and without what numba has.
+    shutil.copytree(source, copy, ignore=shutil.ignore_patterns("*.nbi", "*.nbc"))
     return copy
 
 
