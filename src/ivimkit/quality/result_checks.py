@@ -101,8 +101,8 @@ def lights(
     ('good', 'good')
     >>> regions = ik.Labels(made.labels, made.label_names)
     >>> found = {light.name: light for light in ik.quality.lights(result, labels=regions)}
-    >>> found["tissue not detected"].region
-    'vessel'
+    >>> found["perfusion not detected"].region
+    'muscle'
     """
     known = None if labels is None else labelled(labels, result)
     whole = tuple(_decay(result, noise))
