@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from ivimkit.fitting.result import FitResult
     from ivimkit.scan.labels import Labels
 
-__all__ = ["Parts", "in_each", "named", "outside_mask", "parts_of"]
+__all__ = ["in_each", "named", "outside_mask", "parts_of"]
 
 _MAX_NAMES = 3
 
-Parts = Mapping[str, "FitResult"]
-"""The voxels of each region, by its name; those of the whole mask have none."""
 
+def parts_of(result: FitResult, labels: Labels | None) -> Iterator[tuple[str, FitResult]]:
+    """Go through the regions, each as the result if the region were its mask.
 
-def parts_of(result: FitResult, labels: Labels | None) -> Parts:
-    """Return the result as if each region were its mask; without regions, the result itself.
+    Without regions, it is the result itself, without a name. One after the other: a scan may have
+    a hundred regions.
 
     Parameters
     ----------
@@ -35,21 +35,24 @@ def parts_of(result: FitResult, labels: Labels | None) -> Parts:
         The regions.
     """
     if labels is None:
-        return {"": result}
+        yield "", result
+        return
     outside = int(FitStatus.OUTSIDE_MASK)
-    return {
-        name: replace(result, status=np.where(labels[name], result.status, outside))
-        for name in labels
-    }
+    for name in labels:
+        yield name, replace(result, status=np.where(labels[name], result.status, outside))
 
 
-def in_each(parts: Parts, judge: Callable[[FitResult], Iterable[Light]]) -> Iterator[Light]:
+def in_each(
+    result: FitResult, labels: Labels | None, judge: Callable[[FitResult], Iterable[Light]]
+) -> Iterator[Light]:
     """Make checks in each region, so that a small region counts as much as a large one.
 
     Parameters
     ----------
-    parts : mapping of str to FitResult
-        What `parts_of` returned.
+    result : FitResult
+        The fit.
+    labels : Labels, optional
+        The regions; by default the whole mask.
     judge : callable
         Makes the checks of one of them.
 
@@ -59,7 +62,7 @@ def in_each(parts: Parts, judge: Callable[[FitResult], Iterable[Light]]) -> Iter
         One of each name: the worst, which tells its region.
     """
     found: dict[str, dict[str, Light]] = {}
-    for region, part in parts.items():
+    for region, part in parts_of(result, labels):
         for light in judge(part):
             found.setdefault(light.name, {})[region] = light
     yield from map(_worst, found.values())

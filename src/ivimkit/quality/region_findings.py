@@ -60,7 +60,7 @@ def region_findings(
     """
     faults = [finding for finding in whole if finding.kind not in _OF_THE_MODEL]
     own: list[Finding] = []
-    for region, part in parts_of(result, labels).items():
+    for region, part in parts_of(result, labels):
         try:
             found = residuals(part, most=_MAX_VOXELS)
         except OptionError:

@@ -15,7 +15,7 @@ from ivimkit.errors import NoiseError, OptionError
 from ivimkit.extend.b_value_advice import coverage_needed, n_distinct_settings, settings_of
 from ivimkit.quality.fit_residuals import residuals
 from ivimkit.quality.nothing_to_read import nothing_to_read, of_fitted
-from ivimkit.quality.region_checks import Parts, in_each, outside_mask, parts_of
+from ivimkit.quality.region_checks import in_each, outside_mask
 from ivimkit.quality.region_findings import region_findings
 from ivimkit.quality.residual_findings import residual_findings
 from ivimkit.quality.status_checks import or_bayes, status_lights
@@ -101,19 +101,27 @@ def lights(
     ('good', 'good')
     >>> regions = ik.Labels(made.labels, made.label_names)
     >>> found = {light.name: light for light in ik.quality.lights(result, labels=regions)}
-    >>> found["tissue not detected"].region
-    'vessel'
+    >>> found["perfusion not detected"].region
+    'muscle'
     """
     known = None if labels is None else labelled(labels, result)
-    parts = parts_of(result, known)
+    whole = tuple(_decay(result, noise))
+    ratio = _RatioCheck(result, noise)
+
+    def of_voxels(part: FitResult) -> Iterator[Light]:
+        yield from () if whole else _decay(part, noise)
+        yield from status_lights(part)
+        yield from ratio.judge(part)
+
+    found = tuple(in_each(result, known, of_voxels))
     return (
         *_scan(_found_in_scan(result) if scan is None else scan),
-        *_decay(result, parts, noise),
-        *in_each(parts, status_lights),
+        *whole,
+        *(light for light in found if light.name != ratio.name),
         *outside_mask(result, known),
         _coverage(result),
         _b_values(result),
-        *_snr(result, parts, noise),
+        *(light for light in found if light.name == ratio.name),
         _residuals(result, _found_in_residuals(result, known) if findings is None else findings),
         *_regions(_disagreeing(result, known) if regions is None else regions),
     )
@@ -159,18 +167,12 @@ def _scan(found: Sequence[ScanFinding] | None) -> Iterator[Light]:
     yield Light(name, colour, f"{_sentence(first.text)}{more}", _sentence(first.advice))
 
 
-def _decay(result: FitResult, parts: Parts, noise: NoiseEstimate | None) -> Iterator[Light]:
-    """Judge a result without information, if it is one, else regions without."""
-
-    def judge(part: FitResult) -> Iterator[Light]:
-        # Voxels without a fit have their own check.
-        why = nothing_to_read(part, noise=noise) if part.codes.fitted.total else ""
-        if why:
-            advice = "Do not interpret any map. Check the b-values, the mask and the scan."
-            yield Light(DECAY, "red", why, advice)
-
-    whole = list(judge(result))
-    yield from whole or in_each(parts, judge)
+def _decay(result: FitResult, noise: NoiseEstimate | None) -> Iterator[Light]:
+    """Judge a result without information, if it is one; voxels without a fit have their check."""
+    why = nothing_to_read(result, noise=noise) if result.codes.fitted.total else ""
+    if why:
+        advice = "Do not interpret any map. Check the b-values, the mask and the scan."
+        yield Light(DECAY, "red", why, advice)
 
 
 def _coverage(result: FitResult) -> Light:
@@ -213,39 +215,52 @@ def _b_values(result: FitResult) -> Light:
     return Light(name, colour, reason, "" if colour == "green" else advice)
 
 
-def _snr(result: FitResult, parts: Parts, noise: NoiseEstimate | None) -> Iterator[Light]:
-    name = "signal-to-noise ratio"
-    if "S0" not in result.maps:
-        yield Light(name, "grey", f"Model {result.model.name} has no S0.")
-        return
-    try:
-        found = _noise(result) if noise is None else noise
-    except NoiseError as error:
-        yield Light(name, "grey", f"{_sentence(error)}", "Measure b = 0 twice.")
-        return
-    # Most b-values have the median number of volumes; a hundred at b = 0 hardly help them.
-    volumes = float(np.median(_images(result)))
-    what = "volumes" if result.settings.averages is None else "images"
-    basis = f"{found}. {found.assumes}{_scatter(result, found)}"
+class _RatioCheck:
+    """The check of the signal-to-noise ratio: one noise, and the signals of regions."""
 
-    def judge(part: FitResult) -> Iterator[Light]:
+    name = "signal-to-noise ratio"
+
+    def __init__(self, result: FitResult, noise: NoiseEstimate | None) -> None:
+        self._result = result
+        self._noise: NoiseEstimate | NoiseError | None = noise
+        if noise is None and "S0" in result.maps:
+            try:
+                self._noise = _noise(result)
+            except NoiseError as error:
+                self._noise = error
+
+    def judge(self, part: FitResult) -> Iterator[Light]:
+        """Yield the check of some of the voxels."""
+        result, name, found = self._result, self.name, self._noise
+        if "S0" not in part.maps:
+            yield Light(name, "grey", f"Model {result.model.name} has no S0.")
+            return
+        if found is None or isinstance(found, NoiseError):
+            yield Light(name, "grey", _sentence(str(found)), "Measure b = 0 twice.")
+            return
         signal = of_fitted(part, "S0")
         if not signal.size:
             yield Light(name, "grey", "No voxel was fitted.")
             return
+        # Most b-values have the median number of volumes; a hundred at b = 0 hardly help them.
+        volumes = float(np.median(_images(result)))
         ratio = float(np.median(signal)) / found.sigma
         averaged = ratio * math.sqrt(volumes)
+        colour = THRESHOLDS[name].colour(averaged)
         about = f"About {thousands(averaged)} in the median voxel at b = 0"
         if volumes > 1.0:
+            what = "volumes" if result.settings.averages is None else "images"
             about += (
                 f" with {volumes:g} {what} per b-value ({thousands(ratio)} in one {what[:-1]})"
             )
-        colour = THRESHOLDS[name].colour(averaged)
         other = or_bayes(result)
         advice = f"Average more volumes, use larger voxels, or regions instead of voxels{other}."
-        yield Light(name, colour, f"{about}: {basis}", "" if colour == "green" else advice)
-
-    yield from in_each(parts, judge)
+        yield Light(
+            name,
+            colour,
+            f"{about}: {found}. {found.assumes}{_scatter(result, found)}",
+            "" if colour == "green" else advice,
+        )
 
 
 def _images(result: FitResult) -> NDArray[np.float64]:

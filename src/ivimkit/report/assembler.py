@@ -46,8 +46,8 @@ def assemble(sections: Sequence[Section], *, title: str, subtitle: str) -> str:
     --------
     >>> from ivimkit.report.assembler import assemble
     >>> from ivimkit.report.section_blocks import Section, Text
-    >>> page = assemble([Section("First", "first", [Text("f < 1")])], title="T", subtitle="")
-    >>> "f &lt; 1" in page
+    >>> page = assemble([Section("First", "first", [Text("a < b")])], title="T", subtitle="")
+    >>> "a &lt; b" in page
     True
     """
     twice = [name for name, n in Counter(section.id for section in sections).items() if n > 1]

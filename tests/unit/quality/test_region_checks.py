@@ -87,13 +87,18 @@ def test_labels_of_another_shape():
 
 
 def test_the_worst_of_all_regions_counts_and_the_others_of_its_colour_are_named():
-    colours = dict(
-        zip("abcdefg", ["green", "yellow", "grey", "yellow", *["red"] * 3], strict=True)
-    )
+    # Without the bit of voxels outside the mask.
+    status = 2 * np.arange(7)
+    result = made_result(biexp_maps((7,)), status=status)
+    names = dict(zip(range(1, 8), "abcdefg", strict=True))
+    colours = iter(["green", "yellow", "grey", "yellow", *["red"] * 3])
 
-    def judge(region):
-        return [Light("one", colours[region], f"why {region}.", f"do {region}")]
+    def judge(part):
+        (number,) = part.status[part.mask]
+        return [Light("one", next(colours), f"why {number}.", f"do {number}")]
 
-    (found,) = in_each(dict(zip(colours, colours, strict=True)), judge)
-    assert found == Light("one", "red", "e: why e. Likewise poor: f and g.", "do e", "e, f and g")
+    found = list(in_each(result, ik.Labels(status // 2 + 1, names), judge))
+    assert found == [
+        Light("one", "red", "e: why 8. Likewise poor: f and g.", "do 8", "e, f and g")
+    ]
     assert named("abcdefg") == "a, b, c and 4 more regions"
