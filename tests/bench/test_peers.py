@@ -34,6 +34,8 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
         patch.setattr(peers, "SNRS", (20, 50))
         patch.setattr(peers, "_STARTS", 3)
         patch.setattr(reference, "_CACHE", tmp_path_factory.mktemp("optima"))
+        # Two processes would take longer to start than this takes.
+        patch.setattr(reference, "_on_all_cores", lambda jobs: list(map(reference._fit_job, jobs)))
         return peers.measure(Settings(voxels=VOXELS))
 
 
