@@ -215,7 +215,7 @@ def curve_slopes(params, bvals):
 @pytest.mark.parametrize("name", TISSUES)
 def test_no_other_method_has_a_lower_cost(name, snr):
     bvals = PROTOCOLS["b21"]
-    signals = tissue(name, bvals, snr, seed=60, n=1500)
+    signals = tissue(name, bvals, snr, seed=60, n=3000)
     best = ik.fit(signals, bvals).maps["cost"]
     others = [
         ik.methods.TRR(),
