@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
-from benchmarks import peers, reference
+from benchmarks import peers, race, reference
 from benchmarks.contenders import contenders_of
+from benchmarks.data import DataSet
 from benchmarks.figure import Findings, Settings
 from benchmarks.page import page_text
 from benchmarks.record import make_record
+from benchmarks.recovery import recovery_error
 
 pytest.importorskip("dipy", reason="DIPY comes with the extra test")
 (SCIPY,) = contenders_of("scipy")
 TRR = contenders_of("dipy")[0]
-VOXELS = 3
+VOXELS = 2
+
+
+def phantom_like(kind: str, n: int) -> DataSet:
+    return replace(peers.simulated("b13", 50, n), name=f"digital {kind}")
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +39,13 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
         patch.setattr(peers, "all_contenders", lambda: contenders)
         patch.setattr(peers, "prostate", lambda n: None)
         patch.setattr(peers, "SNRS", (20, 50))
-        patch.setattr(peers, "_STARTS", 3)
+        patch.setattr(peers, "_STARTS", 2)
+        # The voxels of phantoms have a test of their own, as has recovery.
+        patch.setattr(peers, "phantom_set", phantom_like)
+        patch.setattr(race, "recovery_error", partial(recovery_error, voxels=4))
         patch.setattr(reference, "_CACHE", tmp_path_factory.mktemp("optima"))
+        # Two processes would take longer to start than this takes.
+        patch.setattr(reference, "_on_all_cores", lambda jobs: list(map(reference._fit_job, jobs)))
         return peers.measure(Settings(voxels=VOXELS))
 
 

@@ -76,12 +76,16 @@ def signals(model):
 
 
 def job(model, method, **more):
+    signal = signals(model)
+    # A voxel of a posterior, a spectrum or 40 refits takes the simulator most of a second.
+    if ik.methods.get(method.name).learns or more.get("uncertainty", [""])[0] == "bootstrap":
+        signal[3:] = np.nan
     return {
         "model": model.name,
         "method": method.name,
         "options": method.options(),
         "b": protocol(model).tolist(),
-        "signal": signals(model).tolist(),
+        "signal": signal.tolist(),
         "fixed": {},
         "uncertainty": None,
         "sigma": None,

@@ -37,8 +37,8 @@ import json, sys
 import ivimkit as ik
 jobs = json.load(sys.stdin)
 for job in jobs:
-    how = {"model": job["model"], "uncertainty": job["name"], "threads": 1}
-    result = ik.fit(job["signal"], job["b"], **how)
+    how = {"model": job["model"], "method": job["method"], "uncertainty": job["name"]}
+    result = ik.fit(job["signal"], job["b"], threads=1, **how)
     job["maps"] = {name: result.maps[name].tolist() for name in result.maps}
 print(json.dumps(jobs))
 """
@@ -301,11 +301,14 @@ def test_an_estimator_does_not_replace_the_maps_of_a_method():
 BIEXP = ik.models.get("biexp")
 
 
-def test_python_without_a_compiler_gives_the_same_numbers():
+@pytest.fixture(scope="module")
+def interpreted():
+    """Jobs with the maps that plain Python made of them, in one process."""
     jobs = [
         {
             "name": name,
             "model": model,
+            "method": "varpro",
             "b": protocol(ik.models.get(model)).tolist(),
             "signal": noisy(model, 1, 51).tolist(),
         }
@@ -313,6 +316,10 @@ def test_python_without_a_compiler_gives_the_same_numbers():
         # Of a generic model in plain Python, 200 refits take minutes.
         if model != GENERIC or name == "curvature"
     ]
+    # Another full fit: compiling a profile of it takes ten seconds.
+    signal = noisy("biexp", 6, seed=52, sigma=LARGE / 200).tolist()
+    other = {"name": "profile", "model": "biexp", "method": "trr", "b": B13.tolist()}
+    jobs.append({**other, "signal": signal})
     done = subprocess.run(
         [sys.executable, "-W", "ignore::RuntimeWarning", "-c", INTERPRETED],
         input=json.dumps(jobs),
@@ -322,10 +329,24 @@ def test_python_without_a_compiler_gives_the_same_numbers():
         env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.returncode == 0, done.stderr
-    for job in json.loads(done.stdout):
+    return json.loads(done.stdout)
+
+
+def test_python_without_a_compiler_gives_the_same_numbers(interpreted):
+    for job in interpreted[:-1]:
         result = ik.fit(job["signal"], job["b"], model=job["model"], uncertainty=job["name"])
         assert not (result.status & int(FAILED)).any()
         for key in further(result):
             np.testing.assert_allclose(
                 result.maps[key], job["maps"][key], rtol=10 * SAME_MINIMUM, err_msg=key
             )
+
+
+def test_another_full_fit_has_the_same_profile(interpreted):
+    trr = interpreted[-1]
+    varpro = ik.fit(trr["signal"], trr["b"], uncertainty="profile")
+    for name in varpro.model.names:
+        low, high = varpro.interval[name]
+        for end, own in (("lo", low), ("hi", high)):
+            error = np.abs(own - trr["maps"][f"{name}_{end}"]) / (high - low)
+            assert np.median(error) < 2e-3, name

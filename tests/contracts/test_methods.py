@@ -237,24 +237,24 @@ def test_bounds_of_every_parameter_are_honoured(model, method):
     n = n_voxels(model, method, 200)
     signals = np.concatenate([noisy(model, n, seed=25), odd(model, n, seed=26)])
     free = ik.fit(noisy(model, n, seed=25), b, model=model, method=method)
-    for name in bindable(model, method):
-        low, high = np.nanquantile(free.maps[name], [0.3, 0.6])
-        for bounds in [(low, high), (low, model[name].upper), (model[name].lower, high)]:
-            result = ik.fit(signals, b, model=model.with_bounds(**{name: bounds}), method=method)
-            assert_inside(result)
-            if method.full_fit:  # Others get some parameters in closed form, and clip them.
-                assert np.isfinite(result.maps[name][:n]).mean() > 0.95
-    everything = {
-        name: tuple(np.nanquantile(free.maps[name], [0.2, 0.8]))
-        for name in bindable(model, method)
-    }
-    assert_inside(ik.fit(signals, b, model=model.with_bounds(**everything), method=method))
+    names = bindable(model, method)
+    ends = {name: np.nanquantile(free.maps[name], [0.3, 0.6]) for name in names}
+    # One parameter at a time between two bounds; then all of them, and all with one bound alone.
+    boxes = [{name: tuple(ends[name])} for name in names]
+    boxes.append({name: tuple(np.nanquantile(free.maps[name], [0.2, 0.8])) for name in names})
+    boxes.append({name: (ends[name][0], model[name].upper) for name in names})
+    boxes.append({name: (model[name].lower, ends[name][1]) for name in names})
+    for bounds in boxes:
+        result = ik.fit(signals, b, model=model.with_bounds(**bounds), method=method)
+        assert_inside(result)
+        if method.full_fit:  # Others get some parameters in closed form, and clip them.
+            assert np.isfinite(result.maps["S0"][:n]).mean() > 0.95, bounds
 
 
 @pytest.mark.parametrize(("model", "method"), EXACT)
 def test_every_parameter_can_be_fixed_to_a_number_and_to_a_map(model, method):
     b = protocol(model)
-    n = max(60, n_voxels(model, method, 120))
+    n = n_voxels(model, method, 120)
     truth = typical(model, n, seed=27)
     signals = ik.simulate.add_noise(evaluate(model, truth, b), sigma=40.0, seed=27)
     for name in fixable(model, method):
@@ -276,7 +276,7 @@ def test_every_parameter_can_be_fixed_to_a_number_and_to_a_map(model, method):
         assert (mapped.status[[3, 7]] == FitStatus.NON_FINITE).all()
         assert np.isnan(mapped.params[[3, 7]]).all()
         fitted = (mapped.status & int(FAILED)) == 0
-        assert fitted.mean() > 0.95
+        assert fitted.sum() > 0.95 * (n - 2)
         np.testing.assert_array_equal(mapped.maps[name][fitted], values[fitted])
         one = ik.fit(signals[5], b, model=model.with_fixed(**{name: values[5]}), method=method)
         np.testing.assert_allclose(one.params, mapped.params[5], rtol=SAME_MINIMUM)
@@ -360,7 +360,8 @@ def test_scaling_the_signal_scales_only_S0(model, method, exponent):
 @pytest.mark.parametrize(("model", "method"), EXACT)
 def test_order_of_volumes_and_voxels_is_irrelevant(model, method):
     b = protocol(model)
-    signals = np.concatenate([noisy(model, 200, seed=30), odd(model, 100, seed=31)])
+    n = n_voxels(model, method, 100)
+    signals = np.concatenate([noisy(model, 2 * n, seed=30), odd(model, n, seed=31)])
     result = ik.fit(signals, b, model=model, method=method)
     rng = np.random.default_rng(0)
     volumes, voxels = rng.permutation(b.size), rng.permutation(len(signals))
@@ -398,7 +399,7 @@ def test_same_bits_for_any_threads_mask_chunk_and_memory_order(model, method, mo
 @pytest.mark.parametrize(("model", "method"), SOME)
 def test_weight_two_is_a_repeated_volume_and_weight_zero_is_none(model, method):
     b = protocol(model)
-    signals = noisy(model, 200, seed=33)
+    signals = noisy(model, n_voxels(model, method, 200), seed=33)
     rng = np.random.default_rng(2)
     times = rng.integers(1, 3, b.size)  # The mean of three equal numbers would round.
     repeated = np.repeat(np.arange(b.size), times)
@@ -604,8 +605,10 @@ def test_python_without_a_compiler_gives_the_same_fits():
     ):
         model, method = pair.values
         fast = model.two_decays() is not None
-        odd_ones = odd(model, 4 if fast else 1, seed=35)
-        signals = np.concatenate([noisy(model, 6 if fast else 2, seed=34), odd_ones])
+        # A voxel of a posterior or of a spectrum takes most of a second.
+        few = not fast or ik.methods.get(method.name).learns
+        odd_ones = odd(model, 1 if few else 4, seed=35)
+        signals = np.concatenate([noisy(model, 2 if few else 6, seed=34), odd_ones])
         # Where a second fit builds on a first, a rounding can set or clear a flag of odd voxels.
         sure[len(jobs)] = slice(-len(odd_ones) if method.extras(model) else None)
         jobs.append(

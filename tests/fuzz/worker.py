@@ -1,6 +1,6 @@
 """A process that fuzzes within limits of time and memory, and says on stdout how each case ended.
 
-``python -m fuzz.worker SEED FIRST COUNT TARGET``
+``python -m fuzz.worker SEED FIRST COUNT TARGET...``; ``TARGET:FEWER`` for fewer cases of one.
 """
 
 from __future__ import annotations
@@ -91,11 +91,15 @@ def main() -> None:
         home = Path(folder)
         set_home(home)
         # One good-natured case first: it compiles, which takes memory and time.
-        for target in sys.argv[4:]:
+        counts = {
+            target: int(own or count)
+            for target, _, own in (word.partition(":") for word in sys.argv[4:])
+        }
+        for target in counts:
             TARGETS[target].case(Random(0), Path(tempfile.mkdtemp(dir=home)))
         limit_memory()
-        for target in sys.argv[4:]:
-            for number in range(first, first + count):
+        for target, cases in counts.items():
+            for number in range(first, first + cases):
                 _say(target=target, number=number)
                 started = time.perf_counter()
                 ended, what = run(target, seed, number, home)

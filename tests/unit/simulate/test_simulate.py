@@ -235,7 +235,7 @@ class TestPhantom:
         np.testing.assert_allclose(ratio[0] / ratio[1], 2, rtol=5 * MOMENT)
 
     def test_lesion_is_a_ball_of_32_mm(self):
-        made = simulate.phantom(shape=(192, 128, 24), bvals=[0, 800], snr=None)
+        made = simulate.phantom(shape=(144, 96, 20), bvals=[0, 800], snr=None)
         volume = (made.labels == 2).sum() * np.prod(made.dwi.geometry.voxel_size)
         np.testing.assert_allclose((6 * volume / np.pi) ** (1 / 3), 32, rtol=0.02)
 
@@ -251,14 +251,14 @@ class TestPhantom:
     @pytest.mark.parametrize("kind", simulate.PHANTOMS)
     def test_places_do_not_depend_on_the_matrix(self, kind):
         volumes = []
-        for shape in ((96, 96, 20), (160, 128, 20)):
+        for shape in ((80, 80, 16), (128, 104, 16)):
             made = simulate.phantom(kind, shape=shape, bvals=[0, 800], snr=None)
             counts = np.bincount(made.labels.ravel(), minlength=len(made.tissues) + 1)[1:]
             volumes.append(counts * np.prod(made.dwi.geometry.voxel_size))
         np.testing.assert_allclose(volumes[0], volumes[1], rtol=0.15)
 
     @pytest.mark.parametrize("kind", simulate.PHANTOMS)
-    @pytest.mark.parametrize("shape", [(3, 3, 1), (40, 7, 3), (7, 40, 2), (16, 16, 130)])
+    @pytest.mark.parametrize("shape", [(3, 3, 1), (40, 7, 3), (7, 40, 2), (8, 8, 60)])
     def test_odd_shapes(self, kind, shape):
         made = simulate.phantom(kind, shape=shape, bvals=[0, 800])
         assert made.dwi.shape == shape
