@@ -38,6 +38,9 @@ class _LeanAxis(Axis):
         tick.set_clip_path(self.axes.patch)
         return tick
 
+    def _copy_tick_props(self, src: Any, dest: Any) -> None:
+        """Copy nothing from the first tick: all are made from the same parameters."""
+
 
 class _LeanXAxis(_LeanAxis, XAxis):
     pass

@@ -109,7 +109,8 @@ class PlainFigure(Figure):
 
     def add_subplot(self, *args: Any, **kwargs: Any) -> Axes:
         """Add lean axes."""
-        return super().add_subplot(*args, **{"axes_class": LeanAxes, **kwargs})
+        axes: Axes = super().add_subplot(*args, **{"axes_class": LeanAxes, **kwargs})
+        return axes
 
     def draw(self, renderer: Any) -> None:
         """Draw everything, with literal texts."""

@@ -7,7 +7,7 @@ at each before it is committed.
 
 import io
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import matplotlib
@@ -31,6 +31,7 @@ BLOCK = 4
 B = [0, 10, 20, 50, 100, 200, 400, 800]
 
 
+@cache
 def phantom():
     """Return a result that no fit has made, with its scan: the truth of a phantom."""
     made = simulate.phantom(shape=(48, 36, 6), bvals=B)

@@ -43,16 +43,15 @@ def test_png_has_a_palette_that_keeps_the_colours_of_the_map(result):
 
 
 def test_png_of_several_maps_keeps_their_colours_and_the_size_of_the_page(result):
-    figure = map_panels(result, slices=[0, 1])
+    figure = map_panels(result, slices=[0, 1], maps=["D", "f", "D_star"])
     image = opened(Picture(figure).png(dpi=150))
     same = (np.asarray(image.convert("RGB"), dtype=int) == plain(figure, 150)).all(axis=2)
     assert same.mean() > 0.98
     assert image.size == tuple(int(150 * inches + 1e-6) for inches in figure.get_size_inches())
 
 
-@pytest.mark.parametrize("dpi", [80, 130])
-def test_colour_bars_keep_their_colours(dpi):
-    maps = biexp_maps((40, 30, 2))
+def test_colour_bars_keep_their_colours():
+    dpi, maps = 80, biexp_maps((40, 30, 2))
     figure = map_panels(made_result(maps), maps=["D", "f", "rmse"])
     want = plain(figure, dpi)
     image = np.asarray(opened(Picture(figure).png(dpi=dpi)).convert("RGB"), dtype=int)
@@ -80,17 +79,18 @@ def test_a_picture_with_too_many_colours_has_no_palette():
 
 
 def test_png_says_nothing_but_the_picture(result):
-    data = Picture(histograms(result)).png()
+    data = Picture(histograms(result, maps=["D"])).png()
     assert data.startswith(PNG)
     chunks = set(re.findall(rb"(IHDR|PLTE|IDAT|IEND|tEXt|iTXt|zTXt|tIME|eXIf|pHYs)", data))
     assert chunks == {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 
 
 def test_svg_says_nothing_but_the_picture(result):
-    root = ET.fromstring(Picture(histograms(result)).svg())
+    data = Picture(histograms(result, maps=["D"])).svg()
+    root = ET.fromstring(data)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert not root.findall(".//{http://www.w3.org/2000/svg}metadata")
-    text = Picture(histograms(result)).svg().decode()
+    text = data.decode()
     assert "Matplotlib" not in text
     assert not re.search(r"20\d\d-\d\d-\d\d", text)
 
@@ -98,13 +98,13 @@ def test_svg_says_nothing_but_the_picture(result):
 @pytest.mark.parametrize("form", ["png", "svg"])
 def test_the_same_figure_gives_the_same_bytes(result, form):
     def draw():
-        return getattr(Picture(map_panels(result, slices=1)), form)()
+        return getattr(Picture(map_panels(result, slices=1, maps=["D", "f"])), form)()
 
     assert draw() == draw()
 
 
 def test_ids_of_an_svg_are_unique_and_what_refers_to_them_is_there(result):
-    text = Picture(map_panels(result, slices=1)).svg().decode()
+    text = Picture(map_panels(result, slices=1, maps=["D", "f"])).svg().decode()
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
     used = set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', text))
@@ -113,16 +113,17 @@ def test_ids_of_an_svg_are_unique_and_what_refers_to_them_is_there(result):
 
 
 def test_plots_become_svg_and_images_png(result):
-    plot, image = Picture(histograms(result)).encoded(), Picture(mosaic(result, "f")).encoded()
-    assert (plot.media_type, image.media_type) == ("image/svg+xml", "image/png")
-    assert Picture(histograms(result)).encoded(vector=False).media_type == "image/png"
-    assert Picture(mosaic(result, "f")).encoded(vector=True).media_type == "image/svg+xml"
+    plot, image = Picture(histograms(result, maps=["D"])), Picture(mosaic(result, "f"))
+    found = [one.encoded().media_type for one in (plot, image)]
+    assert found == ["image/svg+xml", "image/png"]
+    assert plot.encoded(vector=False).media_type == "image/png"
+    assert image.encoded(vector=True).media_type == "image/svg+xml"
 
 
 def test_a_large_plot_becomes_png():
     figure = Figure()
     rng = np.random.default_rng(0)
-    figure.add_subplot().plot(rng.random(20_000), rng.random(20_000), "o")
+    figure.add_subplot().plot(rng.random(4000), rng.random(4000), "o")
     assert Picture(figure).encoded().media_type == "image/png"
 
 

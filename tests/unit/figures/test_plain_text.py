@@ -51,7 +51,10 @@ def result():
 
 @pytest.fixture(scope="module")
 def drawings(result):
-    """Every figure function, as calls with names and a title."""
+    """Every figure function, as calls with names and a title.
+
+    Those with a panel for each name have a third of them, which are all together.
+    """
     dwi, names = result.dwi, list(HOSTILE)
     labels = np.arange(60).reshape(SHAPE) % (len(names) + 1)
     named = dict(enumerate(names, start=1))
@@ -82,7 +85,7 @@ def drawings(result):
     return {
         "agreement_panels": [
             partial(report.agreement_panels, quality.difference(result, result, pair), maps=["D"])
-            for pair in pairs[:2]
+            for pair in pairs[1:4:2]
         ],
         "bland_altman": [
             partial(report.bland_altman, quality.pairs(repeats), quality.repeatability(repeats))
@@ -95,10 +98,10 @@ def drawings(result):
         "design_panels": [partial(report.design_panels, plan, {names[9]: BVALS})],
         "difference_panels": [
             partial(report.difference_panels, quality.difference(result, result, pair), maps=["D"])
-            for pair in pairs
+            for pair in pairs[::2]
         ],
         "example_panels": [
-            partial(report.example_panels, result, dict.fromkeys(names[9:], (1, 1, 0)))
+            partial(report.example_panels, result, dict.fromkeys(names[2::3], (1, 1, 0)))
         ],
         "histograms": [
             partial(report.histograms, result, labels=labels, label_names=named, maps=["D", "f"])
@@ -109,10 +112,10 @@ def drawings(result):
         "mosaic": [partial(report.mosaic, result, "D")],
         "motion_panels": [partial(report.motion_panels, history)],
         "prior_panels": [partial(report.prior_panels, table)],
-        "region_curves": [partial(report.region_curves, [mean(name) for name in names[:9]])],
+        "region_curves": [partial(report.region_curves, [mean(name) for name in names[1::3]])],
         "residual_panels": [partial(report.residual_panels, quality.residuals(result))],
         "screening_panels": [partial(report.screening_panels, screening)],
-        "spectrum_panels": [partial(report.spectrum_panels, dict.fromkeys(names, spectrum))],
+        "spectrum_panels": [partial(report.spectrum_panels, dict.fromkeys(names[::3], spectrum))],
         "status_panels": [partial(report.status_panels, result)],
         "uncertainty_panels": [
             partial(
@@ -198,7 +201,6 @@ def test_a_notebook_shows_a_figure(result):
     figures = [
         report.mosaic(result, "D"),
         report.voxel_plot(result.dwi, result, (1, 1, 0)),
-        report.status_panels(result),
     ]
     for figure in figures:
         assert figure._repr_png_()[:8] == b"\x89PNG\r\n\x1a\n"

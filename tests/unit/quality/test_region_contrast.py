@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -91,6 +91,7 @@ def test_the_organ_around_a_lesion_may_hold_it():
 values = st.lists(st.integers(-20, 20).map(float), min_size=1, max_size=20).map(np.array)
 
 
+@settings(max_examples=40)
 @given(values, values)
 def test_exchanging_the_regions_turns_everything_round(one, two):
     there, back = effect(one, two), effect(two, one)
@@ -100,6 +101,7 @@ def test_exchanging_the_regions_turns_everything_round(one, two):
     np.testing.assert_allclose([there.g_lo, there.g_hi], [-back.g_hi, -back.g_lo], atol=1e-9)
 
 
+@settings(max_examples=40)
 @given(values, values, st.floats(0.1, 100), st.floats(-100, 100))
 def test_units_do_not_matter(one, two, factor, offset):
     there, scaled = effect(one, two), effect(factor * one, factor * two)
@@ -107,6 +109,7 @@ def test_units_do_not_matter(one, two, factor, offset):
     np.testing.assert_allclose(there.g, scaled.g, rtol=1e-6, atol=1e-9)
 
 
+@settings(max_examples=40)
 @given(values, values)
 def test_auc_counts_pairs(one, two):
     pairs = one[:, None] - two

@@ -33,9 +33,17 @@ def made(kind, snr, biased):
     return ik.DWI(noisy, [0, 100, 800], geometry=clean.dwi.geometry), truth
 
 
-@pytest.mark.parametrize("biased", [False, True])
-@pytest.mark.parametrize("snr", [10, 30, 100])
-@pytest.mark.parametrize("phantom", ["abdomen", "brain"])
+@pytest.mark.parametrize(
+    ("phantom", "snr", "biased"),
+    [
+        ("abdomen", 10, True),
+        ("brain", 10, True),
+        ("abdomen", 30, False),
+        ("brain", 30, True),
+        ("abdomen", 100, True),
+        ("brain", 100, False),
+    ],
+)
 def test_phantoms_in_air(phantom, snr, biased):
     dwi, truth = made(phantom, snr, biased)
     expected = "brain" if phantom == "brain" else "body"

@@ -65,33 +65,34 @@ def test_what_is_left_survives_json_and_selection(denoised):
 
 
 def test_missing_values_stay_missing(made):
-    signal = made.dwi.signal.copy()
-    signal[10, 8, 2, 4] = np.nan
+    part = made.dwi.signal[4:18, 2:15]
+    signal = part.copy()
+    signal[6, 6, 2, 4] = np.nan
     weights = np.ones(signal.shape)
-    weights[11, 8, 2, 5] = 0.0
-    signal[11, 8, 2, 5] = 1e5
+    weights[7, 6, 2, 5] = 0.0
+    signal[7, 6, 2, 5] = 1e5
     dwi = ik.DWI(signal, made.dwi.acquisition, value_weights=weights)
     filled, missing = without_gaps(dwi)
     assert missing.sum() == 2
-    assert filled[10, 8, 2, 4] == pytest.approx(made.dwi.signal[10, 8, 2, 4], rel=0.3)
+    assert filled[6, 6, 2, 4] == pytest.approx(part[6, 6, 2, 4], rel=0.3)
     found = ik.preprocess(dwi, "denoise").dwi
-    assert np.isnan(found.signal[10, 8, 2, 4])
-    assert found.signal[11, 8, 2, 5] == np.float32(1e5)
+    assert np.isnan(found.signal[6, 6, 2, 4])
+    assert found.signal[7, 6, 2, 5] == np.float32(1e5)
     assert np.array_equal(found.value_weights, weights)
-    near = found.signal[11, 9, 2, 5]
-    assert near == pytest.approx(made.dwi.signal[11, 9, 2, 5], abs=5 * made.sigma)
+    near = found.signal[7, 7, 2, 5]
+    assert near == pytest.approx(part[7, 7, 2, 5], abs=5 * made.sigma)
 
 
 def test_chunks_of_rows_do_not_show(made, monkeypatch):
-    signal = made.dwi.signal.astype(float)
-    patches = patches_of(SHAPE, signal.shape[-1])
+    signal = made.dwi.signal[8:28, 6:20, :4].astype(float)
+    patches = patches_of(signal.shape[:3], signal.shape[-1])
     shares = []
     whole = separate_noise(signal, patches)
     monkeypatch.setattr("ivimkit.noise.mppca._CHUNK_ROWS", 7)
     parts = separate_noise(signal, patches, progress=shares.append)
     np.testing.assert_allclose(parts.signal, whole.signal, rtol=1e-10)
     np.testing.assert_allclose(parts.sigma, whole.sigma, rtol=1e-10)
-    assert len(shares) == 6
+    assert len(shares) == 3
     assert shares[-1] == 1.0
 
 
