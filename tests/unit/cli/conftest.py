@@ -6,9 +6,10 @@ import shutil
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
-from ivimkit import io, simulate
+from ivimkit import io, report, simulate
 from ivimkit.cli import app
 from text_pages import blank_figures
 
@@ -24,6 +25,14 @@ def _plain_terminal(monkeypatch):
 def text_only(monkeypatch):
     """Make reports with figures that show nothing, as only their text is looked at."""
     blank_figures(monkeypatch)
+
+
+@pytest.fixture
+def plain_figures(monkeypatch):
+    """Make figures of fits that show nothing, as only their files are looked at."""
+    for name in report.__all__:
+        if name.endswith("_panels") or name in ("histograms", "compare_methods", "voxel_plot"):
+            monkeypatch.setattr(report, name, lambda *_, **__: Figure(figsize=(1, 1)))
 
 
 @pytest.fixture
