@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,9 +12,12 @@ from numpy.typing import NDArray
 
 from ivimkit.figures.figure_page import MARGIN, Page, fitted_size
 from ivimkit.figures.plain_text import plain
-from ivimkit.planning import ProtocolDesign
 from ivimkit.rounding import how_shown, rounded
 from ivimkit.simulate.protocol import Protocol, protocol_of
+
+if TYPE_CHECKING:
+    # It takes as long to import as all figures together, and whoever has a design has it.
+    from ivimkit.planning import ProtocolDesign
 
 __all__ = ["design_panels"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +103,7 @@ def shape_of(values: NDArray[np.float64]) -> tuple[float, float]:
     if values.size < 3 or spread <= _MIN_RELATIVE_SPREAD * float(np.abs(values).max()):
         return math.nan, math.nan
     # Scaled first: the fourth power of 1e-3 mm2/s is far from 1.
-    scaled = Series((values - values.mean()) / spread)
+    scaled: Any = Series((values - values.mean()) / spread)
     return float(scaled.skew()), float(scaled.kurt())
 
 

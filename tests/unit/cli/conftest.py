@@ -6,9 +6,10 @@ import shutil
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
-from ivimkit import io, simulate
+from ivimkit import io, report, simulate
 from ivimkit.cli import app
 from text_pages import blank_figures
 
@@ -27,11 +28,25 @@ def text_only(monkeypatch):
 
 
 @pytest.fixture
-def run():
-    """Return a function that runs a command in this process and checks its exit code."""
+def plain_figures(monkeypatch):
+    """Make figures of fits that show nothing, as only their files are looked at."""
+    for name in report.__all__:
+        if name.endswith("_panels") or name in ("histograms", "compare_methods", "voxel_plot"):
+            monkeypatch.setattr(report, name, lambda *_, **__: Figure(figsize=(1, 1)))
 
-    def _run(*args, code=0):
-        result = CliRunner().invoke(app, [str(arg) for arg in args])
+
+@pytest.fixture
+def run():
+    """Return a function that runs a command in this process and checks its exit code.
+
+    ivimkit check does not look for motion unless it is asked to: that takes most of its time.
+    """
+
+    def _run(*args, code=0, motion=False):
+        words = [str(arg) for arg in args]
+        if words[:1] == ["check"] and not motion and not {"--motion", "--no-motion"} & {*words}:
+            words.append("--no-motion")
+        result = CliRunner().invoke(app, words)
         shown = f"{result.stdout}\n{result.stderr}"
         assert result.exit_code == code, f"exit code {result.exit_code}: {shown}"
         return result

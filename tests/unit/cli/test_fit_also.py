@@ -31,7 +31,7 @@ def test_both_methods_are_saved_drawn_and_loaded(also, run, scan, folder, text_o
     for name, values in alone.maps.items():
         np.testing.assert_array_equal(values, result.also.maps[name])
     run("fit", scan, "--mask", folder / "mask.nii.gz", "--method", "segmented", "--b-split", "200",
-        "--out", folder / "own")  # fmt: skip
+        "--out", folder / "own", "--no-figures")  # fmt: skip
     np.testing.assert_array_equal(io.load_result(folder / "own").maps["f"], alone.maps["f"])
     run("report", out, "--also", "segmented")
     page = (out / "report.html").read_text()

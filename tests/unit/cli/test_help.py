@@ -41,9 +41,27 @@ def _every_command(group, *before):
         yield from _every_command(command, *before, name)
 
 
+@pytest.fixture(scope="module")
+def printed():
+    """The help of each command that was asked for, by its words."""
+    return {}
+
+
+@pytest.fixture
+def help_of(run, printed):
+    """Return a function that returns the help of a command; each is made once."""
+
+    def _help_of(*command):
+        if command not in printed:
+            printed[command] = run(*command, "--help").stdout
+        return printed[command]
+
+    return _help_of
+
+
 @pytest.mark.parametrize("command", list(_every_command(typer.main.get_command(app))), ids=str)
-def test_help_fits_80_columns_and_is_plain(run, command):
-    text = run(*command, "--help").stdout
+def test_help_fits_80_columns_and_is_plain(help_of, command):
+    text = help_of(*command)
     assert "Usage: ivimkit" in text
     assert max(map(len, text.splitlines())) <= 80
     # No types in angle brackets, and nothing cut off.
@@ -52,22 +70,22 @@ def test_help_fits_80_columns_and_is_plain(run, command):
 
 
 @pytest.mark.parametrize("command", WITH_EXAMPLES)
-def test_help_has_examples(run, command):
-    assert f"\n   ivimkit {command}" in run(command, "--help").stdout
+def test_help_has_examples(help_of, command):
+    assert f"\n   ivimkit {command}" in help_of(command)
 
 
-def test_help_lists_all_commands_and_exit_codes(run):
-    text = run("--help").stdout
+def test_help_lists_all_commands_and_exit_codes(help_of):
+    text = help_of()
     assert all(f"│ {name}" in text for name in COMMANDS)
     assert "Exit codes: 0 done, 2 wrong input, 1 a bug in ivimkit, 130 interrupted" in text
 
 
-def test_short_help_option(run):
-    assert run("fit", "-h").stdout == run("fit", "--help").stdout
+def test_short_help_option(run, help_of):
+    assert run("fit", "-h").stdout == help_of("fit")
 
 
-def test_help_says_that_figures_are_written_by_default(run):
-    text = run("fit", "--help").stdout
+def test_help_says_that_figures_are_written_by_default(help_of):
+    text = help_of("fit")
     assert "--figures" in text
     assert "[default: figures]" in text
 

@@ -493,7 +493,7 @@ def test_many_studies_one_after_the_other(tmp_path, archive):
     settings = write_settings(
         tmp_path, node="keep_days = 0", peers={"mr1": 0, "pacs": archive.port}
     )
-    number = 12
+    number = 6
     with running(settings) as node:
         threads = threading.active_count()
         for study in range(1, number + 1):

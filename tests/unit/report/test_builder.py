@@ -56,8 +56,16 @@ def result(scan):
 
 
 @pytest.fixture(scope="module")
-def labels(made):
-    return ik.Labels(made.labels, {**made.label_names, 1: EVIL})
+def few(made):
+    """Some of the regions: each has its own fits."""
+    names = ("liver", "lesion", "spleen", "muscle")
+    kept = {number: name for number, name in made.label_names.items() if name in names}
+    return ik.Labels(np.where(np.isin(made.labels, list(kept)), made.labels, 0), kept)
+
+
+@pytest.fixture(scope="module")
+def labels(few):
+    return ik.Labels(few.array, {**few.names, 1: EVIL})
 
 
 @pytest.fixture(scope="module")
@@ -253,10 +261,10 @@ def test_reliable_voxels_only(drawn, result, labels):
     assert means[None] == means[False] != means[True]
 
 
-def test_labels_as_an_array(drawn, result, made):
-    report = ik.report.build(result, labels=made.labels)
+def test_labels_as_an_array(drawn, result, few):
+    report = ik.report.build(result, labels=few.array)
     assert blocks(report, "regions", Table)[0].rows[0][0] == "1"
-    assert len(drawn["region_curves"][0][0][0]) == len(made.label_names)
+    assert len(drawn["region_curves"][0][0][0]) == len(few)
 
 
 def test_reference_by_name_and_as_a_mask(drawn, result, labels):
@@ -275,12 +283,11 @@ def test_reference_by_name_and_as_a_mask(drawn, result, labels):
     [
         ({}, 10.0, 5.0, "tissue"),
         ({"ring": 30.0}, 30.0, 5.0, "tissue"),
-        ({"ring": 30.0, "gap": 0.0}, 30.0, 0.0, "tissue"),
-        ({"ring": 20.0, "reference": "liver", "gap": 1.0}, 20.0, 1.0, "liver"),
+        ({"ring": 20.0, "reference": "liver", "gap": 0.0}, 20.0, 0.0, "liver"),
     ],
 )
-def test_the_ring(drawn, result, made, options, width, gap, tissue):
-    labels = ik.Labels(made.labels, made.label_names)
+def test_the_ring(drawn, result, few, options, width, gap, tissue):
+    labels = few
     report = ik.report.build(result, labels=labels, lesion="lesion", **options)
     inside = result.mask if tissue == "tissue" else result.mask & labels[tissue]
     size = result.geometry.voxel_size

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit import io, organs, report
+from ivimkit import io, organs
 from ivimkit.cli.options.assignments import series_list, words
 from ivimkit.cli.options.export_options import ExportOptions
 from ivimkit.cli.options.model_file import ModelFile
@@ -158,11 +158,14 @@ class DicomExport:
 
 def _picture(result: FitResult, lesion: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
     """Return a picture of the maps, or of a lesion on them."""
+    # Here and not above: other kinds do not wait for matplotlib.
+    from ivimkit.figures import Picture, lesion_panels, map_panels
+
     if lesion is not None:
-        return report.Picture(report.lesion_panels(result, lesion)).pixels()
+        return Picture(lesion_panels(result, lesion)).pixels()
     organ = result.settings.organ
     limits = organs.get(organ).display if organ in organs.names() else None
-    return report.Picture(report.map_panels(result, result.dwi, limits=limits)).pixels()
+    return Picture(map_panels(result, result.dwi, limits=limits)).pixels()
 
 
 def _summary(out: Path, written: list[Path]) -> list[str]:

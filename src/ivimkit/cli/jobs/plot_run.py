@@ -167,8 +167,10 @@ class ResultPlot:
     def _curves(
         self, dwi: DWI | None, results: FitResult | Mapping[str, FitResult]
     ) -> dict[str, Drawing]:
+        if dwi is None:
+            return {}
         found: dict[str, Drawing] = {}
-        for text in self.shown.voxel or () if dwi is not None else ():
+        for text in self.shown.voxel or ():
             voxel = triple(text, "--voxel")
             name = "voxel_" + "_".join(map(str, voxel)) + ".png"
             found[name] = report.voxel_plot(dwi, results, voxel)

@@ -12,18 +12,6 @@ from ivimkit import DWI, io, simulate
 from ivimkit.simulate import B13
 
 
-@pytest.fixture
-def run(run):
-    """Without the motion, which takes longer than the other checks, unless it is asked for."""
-
-    def checked(command, *arguments, **more):
-        asked = any("motion" in str(word) for word in arguments)
-        quick = [] if asked or command != "check" else ["--no-motion"]
-        return run(command, *arguments, *quick, **more)
-
-    return checked
-
-
 def rows(text: str, title: str) -> dict[str, list[str]]:
     """Return the rows of a table, by their first word."""
     lines = text.splitlines()
@@ -291,7 +279,9 @@ def test_motion(run, folder):
     table = rows(text, "Motion")
     assert table["0"] == ["0", "0.00", "0.00", "reference"]
     assert float(table["2"][1]) > 1.0
-    assert rows(run("check", path, "--model", "monoexp", "--motion").stdout, "b-values")
+    usual = run("check", path, "--model", "monoexp", motion=True).stdout
+    assert rows(usual, "b-values")
+    assert "displaced" in usual
     assert "displaced" not in run("check", path, "--model", "monoexp", "--no-motion").stdout
 
 

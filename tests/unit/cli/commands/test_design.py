@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
+from typer.testing import CliRunner
+
+from ivimkit.cli import app
 
 BASE = ("--organ", "liver", "--snr", "40", "--n", "8", "--starts", "4")
 
@@ -33,6 +38,21 @@ def files(folder):
     return folder
 
 
+@pytest.fixture(scope="module")
+def usual():
+    """Return a function that returns what the command prints; each line is run once."""
+
+    @functools.cache
+    def printed(*words):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COLUMNS", "80")
+            done = CliRunner().invoke(app, ["design", *map(str, words)])
+        assert done.exit_code == 0, done.stderr
+        return done.stdout
+
+    return printed
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -54,12 +74,12 @@ def files(folder):
     ],
     ids=" ".join,
 )
-def test_options_change_the_design(run, tmp_path, words):
+def test_options_change_the_design(run, usual, tmp_path, words):
     files(tmp_path)
     given = [word.format(folder=tmp_path) for word in words]
     replaced = without(words[0]) if words[0] in BASE else BASE
-    usual = [*BASE, *given[2:]] if words[0] == "--starts" else BASE
-    assert run("design", *replaced, *given).stdout != run("design", *usual).stdout
+    other = [*BASE, *given[2:]] if words[0] == "--starts" else BASE
+    assert run("design", *replaced, *given).stdout != usual(*other)
 
 
 def test_scan_time(run):

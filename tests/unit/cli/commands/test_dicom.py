@@ -195,7 +195,7 @@ def test_choices_of_dicom_are_refused_for_nifti(run, scan):
     assert "is not DICOM" in run("check", scan, "--images", "trace", code=2).stderr
 
 
-def test_report_of_a_study(run, study):
+def test_report_of_a_study(run, study, text_only):
     run("report", study, "--quiet")
     result = study.with_name("study_ivim")
     assert "ivimkit fit" in (result / "report.html").read_text()

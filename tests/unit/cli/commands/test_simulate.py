@@ -227,7 +227,7 @@ FAULTS = ("--drift", "quadratic:5", "--dropouts", "3", "--dropout-loss", "0.3:0.
 def test_artefacts_and_their_truth(tmp_path, run, motion):
     out = tmp_path / "moving"
     kind, mm = motion.split(":")
-    words = ("simulate", "--shape", "24,18,4", "--bvals", "0,50,0,800", "--out", out, "-q")
+    words = ("simulate", "--shape", "16,12,4", "--bvals", "0,50,0,800", "--out", out, "-q")
     run(*words, "--motion", motion, *FAULTS, "--ringing", "0.8", "--partial-fourier", "0.75")
     faults = simulate.Artefacts(
         simulate.Motion(kind, float(mm)),
@@ -235,7 +235,7 @@ def test_artefacts_and_their_truth(tmp_path, run, motion):
         simulate.Dropouts(3, (0.3, 0.5)),
         simulate.Ringing(0.8, 0.75),
     )
-    made = simulate.phantom(shape=(24, 18, 4), bvals=[0, 50, 0, 800], artefacts=faults)
+    made = simulate.phantom(shape=(16, 12, 4), bvals=[0, 50, 0, 800], artefacts=faults)
     np.testing.assert_array_equal(io.load(out / "dwi.nii.gz").signal, made.dwi.signal)
     np.testing.assert_array_equal(io.load_map(out / "body.nii.gz"), made.artefacts.body)
     record = json.loads((out / "phantom.json").read_text())

@@ -87,7 +87,8 @@ def get(url, address=""):
 
 
 @POSIX
-def test_it_serves_until_a_signal_and_ends_cleanly(start, out, folder):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_a_signal_and_ends_cleanly(start, out, folder, number):
     labels = folder / "labels.nii.gz"
     process, url = start(out, "--no-browser", "--labels", labels)
     assert url.startswith("http://127.0.0.1:"), process.stderr.read()
@@ -103,7 +104,7 @@ def test_it_serves_until_a_signal_and_ends_cleanly(start, out, folder):
     assert rows["D"] == float(maps["D"][8, 9, 0])
     # A connection that stays open must not keep it alive.
     with socket.create_connection(("127.0.0.1", urlsplit(url).port), timeout=30):
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.splitlines()[-1:] == ["interrupted: nothing is left half-written"]
@@ -137,10 +138,8 @@ def test_a_browser_that_stays_in_front_does_not_hold_back_the_address(
     assert not go_on.exists()
     process.send_signal(signal.SIGINT)
     go_on.touch()
-    _, errors = process.communicate(timeout=60)
+    process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.splitlines()[-1:] == ["interrupted: nothing is left half-written"]
-    assert "Traceback" not in errors
     assert not page.exists()
 
 

@@ -78,7 +78,7 @@ def test_signal_to_a_running_fit(tmp_path, made):
 
 
 def test_an_interruption_while_drawing_keeps_maps_and_figures_together(
-    run, scan, folder, monkeypatch
+    run, scan, folder, plain_figures, monkeypatch
 ):
     run("fit", scan, "-q")
     out = folder / "dwi_ivim"
