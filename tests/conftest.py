@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ivimkit.simulate.anatomy import Anatomy, Grid
+from lean_axes import with_lean_axes
 from slow_files import (  # noqa: F401 - hooks of pytest.
     pytest_addoption,
     pytest_ignore_collect,
@@ -136,8 +137,12 @@ def pictures() -> Iterator[Pictures]:
             kind = str(options.get("format") or Path(target).suffix[1:])
             Path(target).write_bytes(blank.get(kind, b"%PDF-1.4"))
 
+    plain = import_module("ivimkit.figures.plain_text").PlainFigure
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Figure, "savefig", save)
+        for name in ("add_axes", "add_subplot"):
+            lean = with_lean_axes(getattr(Figure, name), lambda: not state.drawn)
+            patch.setattr(plain, name, lean, raising=False)
         yield state
 
 

@@ -8,14 +8,11 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.table import Cell
 from matplotlib.text import Text
-
-from ivimkit.figures.lean_axes import LeanAxes
 
 __all__ = ["LONGEST_NAME", "LONGEST_TITLE", "PlainFigure", "plain", "plain_keys"]
 
@@ -102,15 +99,6 @@ class PlainFigure(Figure):
     come from files. The numbers along logarithmic axes, for which it uses TeX itself, are left
     alone.
     """
-
-    def add_axes(self, *args: Any, **kwargs: Any) -> Axes:
-        """Add lean axes."""
-        return super().add_axes(*args, **{"axes_class": LeanAxes, **kwargs})
-
-    def add_subplot(self, *args: Any, **kwargs: Any) -> Axes:
-        """Add lean axes."""
-        axes: Axes = super().add_subplot(*args, **{"axes_class": LeanAxes, **kwargs})
-        return axes
 
     def draw(self, renderer: Any) -> None:
         """Draw everything, with literal texts."""

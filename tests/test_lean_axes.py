@@ -7,8 +7,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.axis import XTick, YTick
 
-from ivimkit.figures.lean_axes import LeanAxes
 from ivimkit.figures.plain_text import PlainFigure
+from lean_axes import LeanAxes
 
 
 def image(axes):
@@ -40,11 +40,13 @@ def drawn(draw, axes_class):
     return target.getvalue()
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("draw", [image, plot, turned])
 def test_they_draw_what_all_axes_draw(draw):
     assert drawn(draw, LeanAxes) == drawn(draw, Axes)
 
 
+@pytest.mark.drawn
 def test_an_image_has_no_tick(monkeypatch):
     made, figure = [], PlainFigure((3, 2))
     for kind in (XTick, YTick):
@@ -54,10 +56,13 @@ def test_an_image_has_no_tick(monkeypatch):
             "__init__",
             lambda self, *a, init=init, **k: (made.append(self), init(self, *a, **k))[1],
         )
-    for axes in (figure.add_axes((0, 0, 0.4, 0.4)), figure.add_subplot(222)):
+    for axes in (
+        figure.add_axes((0, 0, 0.4, 0.4), axes_class=LeanAxes),
+        figure.add_subplot(222, axes_class=LeanAxes),
+    ):
         image(axes)
     figure.savefig(io.BytesIO(), format="png", dpi=60)
     assert made == []
-    plot(figure.add_subplot(224))
+    plot(figure.add_subplot(224, axes_class=LeanAxes))
     figure.savefig(io.BytesIO(), format="png", dpi=60)
     assert made
