@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit import models
+from ivimkit import methods, models, priors, uncertainty
 from ivimkit.errors import FileFormatError, OptionError
 from ivimkit.extend.derived_maps import describe
 from ivimkit.extend.signal_model import SignalModel
@@ -33,7 +33,7 @@ from ivimkit.io.record import (
     screening_of,
     settings_of,
 )
-from ivimkit.io.record_form import ModelRecord, ResultRecord
+from ivimkit.io.record_form import ModelRecord, ResultRecord, SettingsRecord
 from ivimkit.io.result_folder import absolute
 from ivimkit.io.result_names import RECORD, SPECTRUM, WEIGHTS, also_in, prior_name
 from ivimkit.io.scan_files import AnyPath
@@ -77,8 +77,9 @@ def load_result(
     Raises
     ------
     FileFormatError
-        If there is no result, one of its files is missing or damaged, or the scan is asked for and
-        is missing or has changed.
+        If there is no result, one of its files is missing or damaged, its method, prior or
+        estimator is that of a package which is not installed, or the scan is asked for and is
+        missing or has changed.
 
     Examples
     --------
@@ -95,6 +96,7 @@ def load_result(
     given = None if model is None else models.get(model)
     record = read_result_record(located(home, RECORD))
     _check_model(record.settings.model, given)
+    _check_installed(home / RECORD, record.settings)
     with untrusted(lambda why: incomplete(home / RECORD, why)):
         settings, learned = _fit_of(home, record, given)
     # A disk that is full is not a fault of the record.
@@ -137,6 +139,22 @@ def _check_model(record: ModelRecord, given: SignalModel | None) -> None:
             f"{', '.join(given.names)}; expected those of the result, {', '.join(names)}, which "
             f"was fitted with model {record.name}"
         )
+
+
+def _check_installed(path: Path, record: SettingsRecord) -> None:
+    """Refuse a result of a plug-in that is not there: its package is missing, not its record."""
+    estimator = None if record.estimator is None else record.estimator.name
+    for noun, name, known in (
+        ("method", record.method.name, methods.names()),
+        ("prior", record.method.options.get("prior"), priors.names()),
+        ("estimator", estimator, uncertainty.names()),
+    ):
+        if isinstance(name, str) and name not in known:
+            raise FileFormatError(
+                f"{path} needs {noun} {name[:50]!r}, which is not installed here; there are "
+                f"{', '.join(known)}. Install the package that contains it, or fit again; the "
+                "maps beside the record can be read without it"
+            )
 
 
 def _fit_of(
