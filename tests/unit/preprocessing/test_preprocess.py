@@ -95,7 +95,7 @@ def test_the_last_record_tells_of_residuals_before_and_after():
 
 def test_auto_takes_what_the_scan_needs(dwi, monkeypatch):
     monkeypatch.setattr(ik.steps._FOLDER, "_registered", {"scale": _Scale})
-    monkeypatch.setattr(ik.steps._FOLDER, "_files", lambda: ())
+    monkeypatch.setattr(ik.steps._FOLDER, "_files", ())
     taken = ik.preprocess(dwi)
     assert taken.decisions["scale"] == Decision(taken=True, reason="the signal is low")
     assert taken.dwi.history.names == ("scale",)
@@ -142,7 +142,7 @@ def test_negative_values_of_real_valued_images_remain(steps, bvals):
 
 
 def test_auto_says_which_step_it_could_not_consider(dwi, monkeypatch, tmp_path):
-    monkeypatch.setattr(ik.steps._FOLDER, "_files", lambda: ())
+    monkeypatch.setattr(ik.steps._FOLDER, "_files", ())
     for steps in ({"lacking": _Lacking}, {"lacking": _Lacking, "scale": _Scale}):
         monkeypatch.setattr(ik.steps._FOLDER, "_registered", steps)
         with pytest.warns(
@@ -162,7 +162,7 @@ def test_auto_says_which_step_it_could_not_consider(dwi, monkeypatch, tmp_path):
         monkeypatch.setattr(_Lacking, "decide", Step.decide)
         assert not ik.preprocess(dwi).dwi.history.not_judged
         monkeypatch.undo()
-        monkeypatch.setattr(ik.steps._FOLDER, "_files", lambda: ())
+        monkeypatch.setattr(ik.steps._FOLDER, "_files", ())
 
 
 @pytest.mark.parametrize(
