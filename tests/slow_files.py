@@ -143,7 +143,7 @@ SLOW = (
     "unit/writing/test_exchange.py",
     "unit/writing/test_target.py",
 )
-"""Folders and files that `--fast` leaves out: what takes nearly 2 s of a slow processor or more."""
+"""Folders and files that `--fast` leaves out: those of about 2 s or more on a slow processor."""
 
 _TESTS = Path(__file__).parent
 _MIN_SHOWN_S = 3.0

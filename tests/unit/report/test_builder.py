@@ -231,7 +231,7 @@ def test_methods_and_references(drawn, result, labels):
 def test_lights_of_the_quality_module(drawn, result, labels):
     for regions, counted in (
         (None, "in the whole mask."),
-        (labels, "lesion, spleen and muscle, each"),
+        (labels, "spleen and muscle, each"),
     ):
         report = ik.report.build(result, labels=regions)
         lamps, about = blocks(report, "checks")
