@@ -1097,9 +1097,9 @@ _FAINT = """() => {
 }"""
 
 
-_DROP = """async ([where, name, bytes]) => {
+_DROP = """async ([where, files]) => {
   const data = new DataTransfer();
-  data.items.add(new File([Uint8Array.from(bytes)], name));
+  for (const [name, bytes] of files) data.items.add(new File([Uint8Array.from(bytes)], name));
   const how = { dataTransfer: data, bubbles: true, cancelable: true };
   const send = (kind, target) => target.dispatchEvent(new DragEvent(kind, how));
   send("dragenter", document.body);
@@ -1136,7 +1136,7 @@ def test_a_file_is_dropped_and_curves_and_large_pictures_are_saved(
     for where, name, array in (("image", "t2.nii.gz", values), ("regions", "m.nii", values < 30)):
         nib.save(nib.Nifti1Image(array.astype(np.float32), AFFINE), tmp_path / name)
         content = list((tmp_path / name).read_bytes())
-        assert page.evaluate(_DROP, [where, name, content]) == [True, False]
+        assert page.evaluate(_DROP, [where, [[name, content]]]) == [True, False]
         if where == "image":
             page.wait_for_selector('[data-testid=legend-base]:has-text("t2") output[data-value]')
             value = page.locator("[data-testid=legend-base] output").get_attribute("data-value")
@@ -1157,6 +1157,25 @@ def test_a_file_is_dropped_and_curves_and_large_pictures_are_saved(
     box = page.locator("[data-testid=view-0] .slices").bounding_box()
     assert width == pytest.approx(2 * box["width"], abs=4)
     assert height == pytest.approx(2 * (box["height"] + 86), abs=4)
+
+
+def test_a_result_that_is_dropped_is_compared_with_the_others(
+    visit: Callable[..., Any], varpro: ik.FitResult, segmented: ik.FitResult, tmp_path: Path
+) -> None:
+    ik.save(segmented, tmp_path / "out")
+    files = [[path.name, list(path.read_bytes())] for path in (tmp_path / "out").iterdir()]
+    with ik.view(varpro, open_browser=False) as viewer:
+        page = visit(viewer.url, viewport=LAPTOP).page
+        page.wait_for_selector(READY, state="attached")
+        go(page, INSIDE)
+        assert page.get_by_test_id("compare").count() == 0
+        page.evaluate(_DROP, ["image", files])
+        page.wait_for_selector("[data-testid=compare]")
+        page.wait_for_selector(READY, state="attached")
+        assert page.evaluate("window.ivimkit.viewer.voxel") == list(INSIDE)
+        reports = page.get_by_test_id("report")
+        assert [one.strip() for one in reports.all_text_contents()] == ["varpro", "dropped"]
+        assert page.locator(MESSAGES).count() == 0
 
 
 _AXE = """async () => {

@@ -10,7 +10,7 @@ import msgspec
 from ivimkit.errors import OptionError
 from ivimkit.io.json_form import converted
 
-__all__ = ["Number", "RefitRequest", "checked"]
+__all__ = ["Number", "Position", "RefitRequest", "checked"]
 
 _LONGEST = 200
 """Characters of a reason: it may hold what the request held."""

@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from ivimkit.errors import InputError, IvimkitWarning, OptionError
 from ivimkit.viewer.drawn_regions import Drawing, describe_regions, drawn_mask, region_csv
+from ivimkit.viewer.dropped_result import dropped_result
 from ivimkit.viewer.json_numbers import from_json, to_json
 from ivimkit.viewer.loaded_labels import LoadedLabels
 from ivimkit.viewer.opened_image import opened_image
@@ -48,6 +49,7 @@ __all__ = ["Routes", "application"]
 
 _SMALL = 1 << 16
 _MAX_MASK_BYTES = 1 << 28
+_MAX_RESULT_BYTES = 1 << 29
 # In addition to the array, a drawing has a header and what the page adds to it.
 _HEADER = 1 << 16
 _NIFTI = "application/octet-stream"
@@ -55,14 +57,14 @@ _NIFTI = "application/octet-stream"
 Answer = Callable[[Request], Awaitable[Response]]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Routes:
     """The handlers of all requests about a study.
 
     Parameters
     ----------
     study : Study
-        The study.
+        The study; results that are dropped on the page are added to it.
     files : mapping of str to Path
         The files of the page, by their addresses, see `ivimkit.viewer.page_files`.
     when_shown : callable
@@ -77,7 +79,7 @@ class Routes:
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reports", StudyReports(self.study))
+        self.reports = StudyReports(self.study)
 
     @property
     def largest_drawing(self) -> int:
@@ -202,6 +204,19 @@ class Routes:
         image, note = await run_in_threadpool(opened_image, self.study, body)
         return _noted(_bytes(image, _NIFTI), note, {})
 
+    async def result(self, request: Request) -> Response:
+        """Take one more result, from the files of its folder; the page begins anew with it."""
+        body = await read_body(request, _MAX_RESULT_BYTES)
+        return _json({"name": await run_in_threadpool(self._add, body)})
+
+    def _add(self, body: bytes) -> str:
+        name, result = dropped_result(body)
+        with self._lock:
+            self.study = self.study.with_result(result, name)
+            self.reports = StudyReports(self.study)
+            self._scene.clear()
+            return self.study.names[-1]
+
     async def report(self, request: Request) -> Response:
         """Send the report of a result."""
         number = self.study.result(request.path_params["number"])
@@ -238,6 +253,7 @@ class Routes:
             get("/api/labels", self.given_labels),
             post("/api/labels", self.labels),
             post("/api/image", self.opened),
+            post("/api/result", self.result),
             get("/volumes/labels.nii", self.label_volume),
             get("/volumes/scan/{number}.nii", self.scan_volume),
             get("/volumes/single/{number}.nii", self.single_volume),

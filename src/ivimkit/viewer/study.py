@@ -103,6 +103,38 @@ class Study:
             tuple(result for result, _ in loaded), called, loaded[0][1], labels, *_acquired(first)
         )
 
+    def with_result(self, result: FitResult, name: str) -> Study:
+        """Return the study with one more result.
+
+        Parameters
+        ----------
+        result : FitResult
+            The result. Without a scan it gets the one that it refers to, or that of the first
+            result if both are fits of the same values.
+        name : str
+            Its name; a number is added to a name that is taken.
+
+        Returns
+        -------
+        Study
+
+        Raises
+        ------
+        ShapeError
+            If it is not on the grid of the others.
+        """
+        first, called, number = self.results[0], name, 1
+        while called in self.names:
+            number += 1
+            called = f"{name} ({number})"
+        _check_grid(first, (first, result), (self.names[0], called))
+        shown, why = _with_scan(result, None)
+        if why is not None and _same_values(first, result):
+            shown = dataclasses.replace(result, dwi=first.dwi)
+        return dataclasses.replace(
+            self, results=(*self.results, shown), names=(*self.names, called)
+        )
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Spatial shape of the results."""
@@ -191,7 +223,8 @@ class Study:
         """
         scan = self.results[number].dwi
         if scan is None:
-            raise OptionError(f"the scan of these maps is not available: {self.why_no_scan}")
+            why = self.why_no_scan or "it is not where the result was made"
+            raise OptionError(f"the scan of these maps is not available: {why}")
         return scan
 
 
@@ -246,6 +279,20 @@ def _with_scan(result: FitResult, dwi: DWI | None) -> tuple[FitResult, str | Non
             f"{result.shape} and {fitted}, those of the result. Name the scan that was fitted"
         )
     return dataclasses.replace(result, dwi=scan), None
+
+
+def _same_values(one: FitResult, other: FitResult) -> bool:
+    """Return whether two results are fits of the same values, as far as their records tell."""
+    first, second = (
+        (
+            sorted((source["role"], source["sha256"]) for source in result.provenance.sources),
+            tuple(result.provenance.bvals),
+            tuple(result.provenance.counts),
+            result.provenance.history,
+        )
+        for result in (one, other)
+    )
+    return bool(first[0]) and first == second
 
 
 def _acquired(result: FitResult) -> tuple[DWI | None, str | None]:

@@ -1,4 +1,4 @@
-/** Open files: images, masks and sessions that are dropped on the page, or chosen. */
+/** Open files: images, masks, sessions and results that are dropped on the page, or chosen. */
 
 import { element } from "./dom";
 import { openedImage, rangeOf } from "./images";
@@ -11,11 +11,16 @@ type What = "image" | "regions";
 export interface Openers {
   regions: (file: File) => Promise<void>;
   session: (file: File) => Promise<void>;
+  /** Begin the page anew: there is one more result. */
+  again: () => void;
   say: (text: string) => void;
   fail: (error: unknown) => void;
 }
 
 const IMAGE = /\.nii(\.gz)?$/i;
+/** What a result is loaded from; there may be pages and pictures beside it. */
+const OF_RESULT = /\.(nii|nii\.gz|json|npz|tsv|csv)$/i;
+const RECORD = "fit.json";
 const MOST_FILES = 64;
 const FILES = "Opened";
 
@@ -75,15 +80,39 @@ export class OpenFiles {
     // Both must be asked for before anything is waited for.
     const files = [...data.files];
     const folders = [...data.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry?.isDirectory) as FileSystemDirectoryEntry[];
-    for (const folder of folders) await this.images(await filesOf(folder), folder.name);
+    let results = 0;
+    for (const folder of folders) {
+      const inside = await filesOf(folder);
+      if (isResult(inside)) results += await this.result(folder.name, inside);
+      else await this.images(inside, folder.name);
+    }
     const plain = files.filter(({ name }) => !folders.some((folder) => folder.name === name));
-    const sessions = plain.filter(({ name }) => name.endsWith(".json"));
-    const others = plain.filter((file) => !sessions.includes(file));
+    if (isResult(plain)) results += await this.result("dropped", plain);
+    else await this.plain(plain, what);
+    if (results) this.open.again();
+  }
+
+  private async plain(files: File[], what: What): Promise<void> {
+    const sessions = files.filter(({ name }) => name.endsWith(".json"));
+    const others = files.filter((file) => !sessions.includes(file));
     if (sessions[0]) await this.open.session(sessions[0]);
     if (!others.length) return;
     if (what === "image") await this.images(others);
     else if (others[0] && IMAGE.test(others[0].name)) await this.open.regions(others[0]);
     else throw new ServerError("This is no mask: expected a file that ends in .nii or .nii.gz.");
+  }
+
+  /** Send the files of a result to the server; return how many results there are more. */
+  private async result(name: string, files: File[]): Promise<number> {
+    const own = files.filter((file) => OF_RESULT.test(file.name));
+    const sizes = Object.fromEntries(own.map((file) => [file.name, file.size]));
+    try {
+      await post("api/result", new Blob([`${JSON.stringify({ name, files: sizes })}\n`, ...own]));
+      return 1;
+    } catch (error) {
+      this.open.fail(error);
+      return 0;
+    }
   }
 
   private enter(event: DragEvent): void {
@@ -104,6 +133,10 @@ export class OpenFiles {
   }
 }
 
+function isResult(files: File[]): boolean {
+  return files.some(({ name }) => name === RECORD);
+}
+
 /** The files of a folder, without those of folders in it. */
 async function filesOf(folder: FileSystemDirectoryEntry): Promise<File[]> {
   const reader = folder.createReader();
@@ -112,7 +145,7 @@ async function filesOf(folder: FileSystemDirectoryEntry): Promise<File[]> {
     const entries = await new Promise<FileSystemEntry[]>((done, failed) => reader.readEntries(done, failed));
     if (!entries.length) return found.sort((a, b) => a.name.localeCompare(b.name));
     for (const entry of entries) {
-      if (entry.isFile && IMAGE.test(entry.name)) found.push(await new Promise<File>((done, failed) => (entry as FileSystemFileEntry).file(done, failed)));
+      if (entry.isFile) found.push(await new Promise<File>((done, failed) => (entry as FileSystemFileEntry).file(done, failed)));
     }
   }
 }

@@ -68,7 +68,14 @@ export class Page {
       loadSession: (file) => void this.loadSession(file),
       openImages: (files) => void this.opener.images(files),
     });
-    this.opener = new OpenFiles(viewer, { regions: (file) => this.regionsPanel.files.load(file), session: (file) => this.loadSession(file), say, fail });
+    this.opener = new OpenFiles(viewer, {
+      regions: (file) => this.regionsPanel.files.load(file),
+      session: (file) => this.loadSession(file),
+      // What is seen and drawn is kept.
+      again: () => location.reload(),
+      say,
+      fail,
+    });
     const all = keys(this.actions());
     this.help = helpDialog(all);
     this.layouts = choices("Layout", LAYOUTS, viewer.layout, (layout) => viewer.setLayout(layout));
