@@ -54,7 +54,9 @@ def test_ipython_draws_results_through_the_public_package(monkeypatch):
     shell = types.SimpleNamespace(
         display_formatter=types.SimpleNamespace(formatters={"text/html": Formatter()})
     )
-    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    # The first figure of a process asks for the version.
+    stand_in = types.SimpleNamespace(get_ipython=lambda: shell, version_info=(9, 0))
+    monkeypatch.setitem(sys.modules, "IPython", stand_in)
     runpy.run_path(ivimkit.__file__, init_globals={"__name__": "ivimkit"})
     result = made_result(biexp_maps((12, 10, 3)))
     draw = drawn[type(result).__module__, type(result).__qualname__]
