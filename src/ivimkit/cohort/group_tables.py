@@ -15,6 +15,7 @@ from ivimkit.cohort.region_table import COLUMNS, NUMBERS
 from ivimkit.errors import FileFormatError, OptionError, RegionWarning
 from ivimkit.io.gradient_files import text_of
 from ivimkit.io.table_cells import unguarded
+from ivimkit.io.table_files import exact_numbers
 from ivimkit.io.untrusted_files import untrusted
 from ivimkit.quality import repeatability
 
@@ -96,7 +97,9 @@ def with_participants(table: pd.DataFrame, path: Path | None) -> pd.DataFrame:
     if path is None or not path.is_file():
         return table
     with untrusted(lambda why: FileFormatError(f"{path}: {why}; expected a table of BIDS")):
-        about = pd.read_csv(path, sep="\t", dtype={"participant_id": str}, na_values="n/a")
+        about = pd.read_csv(
+            path, sep="\t", dtype={"participant_id": str}, na_values="n/a", **exact_numbers()
+        )
     if "participant_id" not in about.columns:
         raise FileFormatError(
             f"{path} has no column participant_id; expected one, as BIDS has it. Correct the file"

@@ -26,7 +26,7 @@ from ivimkit.writing import check_file, finish, write_folder
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["check_tables", "csv_of", "load_table", "save_tables"]
+__all__ = ["check_tables", "csv_of", "exact_numbers", "load_table", "save_tables"]
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _ENDINGS = (*_SEPARATORS, ".json", ".xlsx", ".parquet")
@@ -217,7 +217,7 @@ def _damaged(file: Path, ending: str, why: str) -> FileFormatError:
     )
 
 
-def _exact_numbers() -> dict[str, Any]:
+def exact_numbers() -> dict[str, Any]:
     """Return what makes pandas read numbers to the last digit, as it does from version 3 on."""
     import pandas as pd
 
@@ -239,7 +239,7 @@ def _read_text(file: Path, separator: str) -> pd.DataFrame:
             na_values=_EMPTY_CELLS,
             index_col=False,
             low_memory=False,
-            **_exact_numbers(),
+            **exact_numbers(),
         )
     except pd.errors.ParserWarning:
         raise ValueError("it has rows with more cells than the header") from None

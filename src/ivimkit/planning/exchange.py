@@ -129,15 +129,7 @@ def best_counts(information: Information, constraints: Constraints, starts: int)
 
 @dataclass(eq=False)
 class _Moves:
-    """Where volumes are best moved to. They are remembered: most starts meet, and go on together.
-
-    Parameters
-    ----------
-    information : Information
-        What the candidates tell.
-    constraints : Constraints
-        What the design keeps.
-    """
+    """Where volumes are best moved to, remembered: most starts meet, and go on together."""
 
     information: Information
     constraints: Constraints

@@ -101,11 +101,12 @@ def outside_mask(result: FitResult, labels: Labels | None) -> Iterator[Light]:
         The regions.
     """
     check = "region outside the mask"
-    found = {}
-    for name in labels or ():
-        assert labels is not None
+    if labels is None:
+        return
+    found, outside = {}, ~result.mask
+    for name in labels:
         region = labels[name]
-        n, missing = int(region.sum()), int(np.count_nonzero(region & ~result.mask))
+        n, missing = int(region.sum()), int(np.count_nonzero(region & outside))
         share = f"{thousands(missing)} of {thousands(n)} voxels ({percent(missing / n)})"
         found[name] = Light(
             check,

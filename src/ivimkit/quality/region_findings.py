@@ -59,6 +59,7 @@ def region_findings(
     ()
     """
     faults = [finding for finding in whole if finding.kind not in _OF_THE_MODEL]
+    known = {finding.kind for finding in faults}
     own: list[Finding] = []
     for region, part in parts_of(result, labels):
         try:
@@ -68,7 +69,6 @@ def region_findings(
             continue
         if found.unknown:
             return tuple(whole)
-        known = {finding.kind for finding in faults}
         own += [
             replace(
                 finding,

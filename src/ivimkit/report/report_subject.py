@@ -190,21 +190,14 @@ class Subject:
         )
 
     def _disagreeing(self, side: Side) -> Sequence[quality.Disagreement] | None:
-        """Return the regions whose voxels and mean signal disagree; None if it is not known."""
-        judged = self.judged
-        if judged is None or side.result.dwi is None:
+        """Return the regions whose voxels and mean signal disagree, if their means are fitted."""
+        judged, means = self.judged, self.means.get(side.name)
+        if judged is None or self.labels is None or means is None:
             return None
-        # Those of all regions have been fitted already.
-        known = self.labels is not None and set(judged) <= set(self.labels)
-        with suppress(OptionError):
-            found = quality.disagreements(
-                side.result,
-                self.labels if known and self.labels is not None else judged,
-                means=self.means.get(side.name) if known else None,
-            )
-            return [one for one in found if one.region in set(judged)]
-        # Method bayes may not have a prior for these regions.
-        return None
+        if not set(judged) <= set(self.labels):
+            return None
+        found = quality.disagreements(side.result, self.labels, means=means)
+        return [one for one in found if one.region in set(judged)]
 
     def faults(self, side: Side) -> Sequence[ScanFinding] | None:
         """Return what cannot be right about a scan, without names of files if those are hidden."""
