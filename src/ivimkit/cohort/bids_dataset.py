@@ -12,7 +12,7 @@ from ivimkit.cohort.derivative_images import DerivativeImages, MapName
 from ivimkit.cohort.entities import entities_of, label_of, name_of, suffix_of
 from ivimkit.cohort.subjects import SIGMA, Found, Subject, check_distinct
 from ivimkit.errors import FileFormatError, InputError, OptionError
-from ivimkit.io.gradient_files import beside, paths_in, read_bvals
+from ivimkit.io.gradient_files import beside, paths_in, read_bvals, sidecars_of
 from ivimkit.scan import masks
 from ivimkit.writing import full_path
 
@@ -38,9 +38,9 @@ def find_bids(
 ) -> Found:
     """Find the diffusion scans of a data set: ``sub-*/[ses-*/]dwi/*_dwi.nii[.gz]``.
 
-    b-values, directions, sidecar and table of volumes (``_dwi.tsv``) may lie next to the scan or,
-    with some of its entities, in a folder above it. A scan without directions is taken: those of
-    trace-weighted images have none.
+    b-values, directions and table of volumes (``_dwi.tsv``) may lie next to the scan or, with some
+    of its entities, in a folder above it; of JSON sidecars all that fit count, the nearest first.
+    A scan without directions is taken: those of trace-weighted images have none.
 
     Parameters
     ----------
@@ -140,8 +140,8 @@ class _Search:
         entities = entities_of(path) or {}
         if entities.get("part") in _NOT_MAGNITUDE:
             raise _LeftOutError(f"it contains part-{entities['part']}, not magnitudes")
-        bval, bvec, table, sidecar = (
-            beside(path, kind, listed=self.listed) for kind in ("bval", "bvec", "tsv", "json")
+        bval, bvec, table = (
+            beside(path, kind, listed=self.listed) for kind in ("bval", "bvec", "tsv")
         )
         _check_bvals(bval, table)
         return Subject(
@@ -150,7 +150,7 @@ class _Search:
             bval=bval,
             bvec=bvec,
             variables=table,
-            sidecar=sidecar,
+            sidecars=sidecars_of(path, listed=self.listed),
             mask=self._mask(entities),
             labels=self._image("labels", entities, self.labels),
             maps={name: self._map(name, entities) for name in self.maps},

@@ -10,7 +10,7 @@ from ivimkit.addresses import is_address, public
 from ivimkit.cohort.entities import NAMES, label_of, short_name
 from ivimkit.cohort.subjects import SIGMA, Found, Subject, check_distinct
 from ivimkit.errors import FileFormatError, InputError, OptionError
-from ivimkit.io.gradient_files import beside, text_of
+from ivimkit.io.gradient_files import beside, sidecars_of, text_of
 from ivimkit.io.table_cells import unguarded
 from ivimkit.io.untrusted_files import untrusted
 from ivimkit.scan import masks
@@ -140,7 +140,7 @@ def _subject(path: Path, line: int, row: Mapping[str, str], mask: str | None) ->
         bval=files.get("bval") or beside(scan, "bval"),
         bvec=files.get("bvec") or beside(scan, "bvec"),
         variables=files.get("variables"),
-        sidecar=beside(scan, "json"),
+        sidecars=sidecars_of(scan),
         mask=mask if drawn is None else str(drawn),
         labels=files.get("labels"),
         maps={

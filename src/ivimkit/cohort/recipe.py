@@ -250,7 +250,7 @@ class Recipe:
             )
 
     def load(self, subject: Subject) -> DWI:
-        """Load a scan as the recipe says, with what its sidecar tells the steps and the protocol.
+        """Load a scan as the recipe says, with what its sidecars tell the steps and the protocol.
 
         Raises
         ------
@@ -269,7 +269,7 @@ class Recipe:
             average=reading.average,
             tolerance=reading.tolerance,
         )
-        inherited = read_scan_sidecar(subject.sidecar).facts
+        inherited = read_scan_sidecar(subject.sidecars).facts
         # What lies next to the scan comes first.
         dwi = dwi.with_sidecar({**inherited, **dwi.sidecar})
         if reading.selection:

@@ -25,8 +25,10 @@ class Subject:
         What its name in BIDS is made of; ``sub`` is among them.
     scan : Path
         Its image.
-    bval, bvec, variables, sidecar : Path, optional
-        Its b-values, directions, table of volumes and JSON sidecar.
+    bval, bvec, variables : Path, optional
+        Its b-values, directions and table of volumes.
+    sidecars : tuple of Path
+        Its JSON sidecars; what one says replaces what those behind it say.
     mask : str, optional
         The file of its mask, or ``auto``, ``auto:body`` or ``auto:brain``.
     labels : Path, optional
@@ -40,7 +42,7 @@ class Subject:
     bval: Path | None = None
     bvec: Path | None = None
     variables: Path | None = None
-    sidecar: Path | None = None
+    sidecars: tuple[Path, ...] = ()
     mask: str | None = None
     labels: Path | None = None
     maps: Mapping[str, Path] = field(default_factory=dict, hash=False)
@@ -69,7 +71,9 @@ class Subject:
     def inputs(self) -> tuple[Path, ...]:
         """All files that the result depends on."""
         mask = Path(self.mask) if self.mask is not None and self.has_mask_file else None
-        given = (self.scan, self.bval, self.bvec, self.variables, self.sidecar, mask, self.labels)
+        given = (
+            self.scan, self.bval, self.bvec, self.variables, *self.sidecars, mask, self.labels
+        )  # fmt: skip
         return (*(path for path in given if path is not None), *self.maps.values())
 
 

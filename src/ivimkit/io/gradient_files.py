@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ __all__ = [
     "paths_in",
     "read_bvals",
     "read_bvecs",
+    "sidecars_of",
     "stem_of",
     "text_of",
     "write_bvals",
@@ -168,7 +169,35 @@ def beside(
     # A folder that may not be listed can contain files that may be read.
     known = [scan.parent / name for name in (*wanted, *tables)]
     there = {path.name: path for path in look(scan.parent) or known}
-    return _first(there, wanted) or _inherited(scan, kind, look) or _first(there, tables)
+    inherited = _inherited(scan, kind, look)
+    return _first(there, wanted) or next(inherited, None) or _first(there, tables)
+
+
+def sidecars_of(
+    scan: Path, *, listed: Callable[[Path], Sequence[Path]] | None = None
+) -> tuple[Path, ...]:
+    """Find all JSON sidecars that say something of a scan, the most specific one first.
+
+    Of b-values and directions only the nearest file counts. Sidecars add up: what one of a data
+    set in BIDS does not say, a scan inherits from one with fewer entities or in a folder above.
+
+    Parameters
+    ----------
+    scan : Path
+        The image.
+    listed : callable, optional
+        As for `beside`.
+
+    Returns
+    -------
+    tuple of Path
+    """
+    look = listed or paths_in
+    nearest = beside(scan, "json", listed=look)
+    if nearest is None:
+        return ()
+    further = _inherited(scan, "json", look)
+    return (nearest, *(path for path in further if path != nearest.absolute()))
 
 
 def paths_in(folder: Path) -> list[Path]:
@@ -213,13 +242,13 @@ def _first(there: Mapping[str, Path], wanted: Sequence[str]) -> Path | None:
     return None
 
 
-def _inherited(scan: Path, kind: str, look: Callable[[Path], Sequence[Path]]) -> Path | None:
-    """Find the file that a scan inherits in BIDS: nearest folder, then most entities."""
+def _inherited(scan: Path, kind: str, look: Callable[[Path], Sequence[Path]]) -> Iterator[Path]:
+    """Yield the files that a scan inherits in BIDS: nearest folder, then most entities."""
     folder = scan.absolute().parent
     levels = [folder, *folder.parents]
     root = next((n for n, at in enumerate(levels) if _is_file(at / _DATA_SET)), None)
     if root is None:
-        return None
+        return
     *entities, suffix = stem_of(scan).split("_")
     for at in levels[: root + 1]:
         # Names first: the root of a data set may contain thousands of folders.
@@ -231,9 +260,7 @@ def _inherited(scan: Path, kind: str, look: Callable[[Path], Sequence[Path]]) ->
             and set(path.stem.split("_")[:-1]) <= set(entities)
             and _is_file(path)
         ]
-        if fitting:
-            return max(fitting, key=lambda path: path.stem.count("_"))
-    return None
+        yield from sorted(fitting, key=lambda path: path.stem.count("_"), reverse=True)
 
 
 def _table_of(

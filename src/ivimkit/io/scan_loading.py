@@ -24,7 +24,7 @@ from ivimkit.io.checksum import sha256
 from ivimkit.io.dicom.extra import require_dicom
 from ivimkit.io.dicom.files import is_dicom_input
 from ivimkit.io.dicom.series_choice import DicomChoice, SeriesChoice
-from ivimkit.io.gradient_files import beside, is_table, read_bvecs
+from ivimkit.io.gradient_files import beside, is_table, read_bvecs, sidecars_of
 from ivimkit.io.nifti import NiftiFile, open_nifti
 from ivimkit.io.placing import Grid, Placement
 from ivimkit.io.region_masks import RegionChoice, read_regions
@@ -188,13 +188,13 @@ def load(
         files = open_scan(scan)
     known = read_volume_variables(variables, files, echo_time=echo_time)
     known, images = known.counted(averages)
-    beside_scan = None if files.alone is None else beside(files.alone, "json")
-    about = read_scan_sidecar(beside_scan)
+    sidecars = () if files.alone is None else sidecars_of(files.alone)
+    about = read_scan_sidecar(sidecars)
     paths = {
         "bvals": _path_of(bvals, files, "bval"),
         "bvecs": _path_of(bvecs, files, "bvec"),
         "variables": known.table,
-        "sidecar": beside_scan if about.is_needed else known.sidecar,
+        "sidecar": sidecars[0] if about.is_needed else known.sidecar,
         "mask": _mask_path(mask, kind, regions),
     }
     b = bvals_of(bvals, paths["bvals"], files, known, b_unit)

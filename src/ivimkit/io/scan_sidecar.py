@@ -1,9 +1,8 @@
-"""The JSON sidecar of a scan: what it says of the scan as a whole, and of its history."""
+"""The JSON sidecars of a scan: what they say of the scan as a whole, and of its history."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,10 @@ from typing import Any
 import msgspec
 
 from ivimkit.errors import FileFormatError
-from ivimkit.io.gradient_files import text_of
 from ivimkit.io.history_record import HISTORY_KEY, history_from_sidecar, history_record
 from ivimkit.io.json_text import plain
+from ivimkit.io.merged_sidecars import merged_sidecars
 from ivimkit.io.remote_copies import at_hand, neighbour
-from ivimkit.io.untrusted_files import untrusted
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.history import NO_HISTORY, History
 
@@ -29,7 +27,7 @@ _WEIGHTS_KEY = "IvimkitWeights"
 
 @dataclass(frozen=True)
 class ScanSidecar:
-    """What the sidecar of a scan says.
+    """What the sidecars of a scan say.
 
     Parameters
     ----------
@@ -47,26 +45,38 @@ class ScanSidecar:
 
     @property
     def is_needed(self) -> bool:
-        """Whether the scan cannot be used without it."""
+        """Whether the scan cannot be used without the first of them."""
         return bool(self.history) or self.weights is not None
 
 
-def read_scan_sidecar(path: Path | None) -> ScanSidecar:
-    """Read the sidecar of a scan; one that is missing or not readable says nothing.
+def read_scan_sidecar(paths: Sequence[Path]) -> ScanSidecar:
+    """Read the sidecars of a scan; one that is not readable says nothing.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        As `ivimkit.io.gradient_files.sidecars_of` finds them. History and weights are those of the
+        first, which is the scan's own.
+
+    Returns
+    -------
+    ScanSidecar
 
     Raises
     ------
     FileFormatError
-        If its history is damaged, or its file of weights is not there.
+        If the history is damaged, or the file of weights is not there.
     """
-    content = _content(path)
-    if path is None or not isinstance(content, Mapping):
-        return ScanSidecar()
-    weights = content.get(_WEIGHTS_KEY)
+    said = merged_sidecars(paths)
+    facts = {key: value for key, (value, _) in said.items() if _is_fact(key, value)}
+    own = {key: value for key, (value, path) in said.items() if path == paths[0]}
+    if not own:
+        return ScanSidecar(facts=facts)
+    weights = own.get(_WEIGHTS_KEY)
     return ScanSidecar(
-        facts={key: value for key, value in content.items() if _is_fact(key, value)},
-        history=history_from_sidecar(content, path),
-        weights=None if weights is None else _weights_file(path, weights),
+        facts=facts,
+        history=history_from_sidecar(own, paths[0]),
+        weights=None if weights is None else _weights_file(paths[0], weights),
     )
 
 
@@ -85,17 +95,6 @@ def sidecar_of(dwi: DWI) -> dict[str, Any]:
 def weights_name(name: str) -> dict[str, str]:
     """Return the entry of a sidecar that names the file of the weights of single values."""
     return {_WEIGHTS_KEY: name}
-
-
-def _content(path: Path | None) -> Any:
-    if path is None:
-        return None
-    try:
-        with untrusted(FileFormatError):
-            return json.loads(text_of(path, "JSON", "Give a sidecar"))
-    except FileFormatError:
-        # What reads its lists has warned of it.
-        return None
 
 
 def _is_fact(key: str, value: Any) -> bool:

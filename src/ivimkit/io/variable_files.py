@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,15 @@ from numpy.typing import NDArray
 
 from ivimkit.errors import AcquisitionWarning, FileFormatError, InputError
 from ivimkit.io.gradient_files import stem_of, text_of
+from ivimkit.io.merged_sidecars import merged_sidecars
 from ivimkit.io.table_cells import unguarded
-from ivimkit.io.untrusted_files import reason_of, untrusted
+from ivimkit.io.untrusted_files import untrusted
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.variables import KNOWN, Columns, checked_columns, variable_of
 
 __all__ = [
     "TABLE_ENDINGS",
-    "read_sidecar",
+    "read_sidecars",
     "read_variables",
     "table_beside",
     "write_variables",
@@ -220,40 +220,42 @@ def _number(cell: str) -> float | None:
         return None
 
 
-def read_sidecar(path: Path, n_volumes: int) -> dict[str, NDArray[Any]]:
-    """Return the variables for which a JSON sidecar has a list with one value per volume.
+def read_sidecars(
+    paths: Sequence[Path], n_volumes: int
+) -> tuple[dict[str, NDArray[Any]], dict[str, Path]]:
+    """Return the variables for which JSON sidecars have a list with one value per volume.
 
     A sidecar may serve other purposes: what cannot be used is ignored with a warning. A single
     number, such as the one echo time of a scan, is not a list.
 
     Parameters
     ----------
-    path : Path
-        The sidecar. Times of BIDS (``EchoTime``) are in seconds and become ms.
+    paths : sequence of Path
+        The sidecars, as `ivimkit.io.gradient_files.sidecars_of` finds them. Times of BIDS
+        (``EchoTime``) are in seconds and become ms.
     n_volumes : int
         Number of volumes of the scan.
 
     Returns
     -------
-    dict of str to ndarray, shape (n_volumes,)
+    columns : dict of str to ndarray, shape (n_volumes,)
+    sources : dict of str to Path
+        The file that each of them is from.
 
     Warns
     -----
     AcquisitionWarning
-        If the file is damaged, or a list has a wrong length or implausible values.
+        If a file is damaged, or a list has a wrong length or implausible values.
     """
-    try:
-        with untrusted(FileFormatError):
-            content = json.loads(text_of(path, "JSON", "Give a sidecar"))
-    except FileFormatError as error:
-        _warn(f"{path} cannot be read ({reason_of(error)}), so its lists of variables are")
-        return {}
+    said = merged_sidecars(
+        paths,
+        lambda path, why: _warn(f"{path} cannot be read ({why}), so its lists of variables are"),
+    )
     found: dict[str, NDArray[Any]] = {}
-    if not isinstance(content, Mapping):
-        return found
+    sources: dict[str, Path] = {}
     for key, (name, factor) in _LISTS.items():
-        values = content.get(key)
-        if not isinstance(values, list) or name in found:
+        values, path = said.get(key, (None, None))
+        if not isinstance(values, list) or path is None or name in found:
             continue
         if len(values) != n_volumes:
             _warn(
@@ -263,9 +265,10 @@ def read_sidecar(path: Path, n_volumes: int) -> dict[str, NDArray[Any]]:
             continue
         try:
             found |= checked_columns({name: _listed(key, values, factor)}, n_volumes)
+            sources[name] = path
         except InputError as error:
             _warn(f"{path}: {error}. The list {key} is")
-    return found
+    return found, sources
 
 
 def _listed(key: str, values: list[Any], factor: float) -> list[Any]:

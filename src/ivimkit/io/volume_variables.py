@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import AcquisitionError, OptionError, ShapeError
-from ivimkit.io.gradient_files import beside
+from ivimkit.io.gradient_files import sidecars_of
 from ivimkit.io.remote_copies import local_path
 from ivimkit.io.scan_files import AnyPath, OpenedScan
-from ivimkit.io.variable_files import read_sidecar, read_variables, table_beside
+from ivimkit.io.variable_files import read_sidecars, read_variables, table_beside
 from ivimkit.scan.variables import DIRECTION, ECHO_TIME, B
 
 __all__ = ["VolumeVariables", "read_volume_variables"]
@@ -135,9 +135,9 @@ def read_volume_variables(
     *,
     echo_time: float | Sequence[float] | None = None,
 ) -> VolumeVariables:
-    """Read the table of a scan and the lists of its sidecar, and combine them with what was given.
+    """Read the table of a scan and the lists of its sidecars; combine them with what was given.
 
-    What was given in the call has priority, then the table, then the sidecar.
+    What was given in the call has priority, then the table, then the sidecars.
 
     Parameters
     ----------
@@ -163,8 +163,7 @@ def read_volume_variables(
     """
     n, first = files.shape[-1], files.alone
     found: dict[str, Any] = {}
-    sidecar = None if first is None else beside(first, "json")
-    listed = {} if sidecar is None else read_sidecar(sidecar, n)
+    listed, sources = read_sidecars(() if first is None else sidecars_of(first), n)
     table, b_has_unit, name = None, False, "variables"
     if isinstance(given, str | PathLike):
         table = local_path(given)
@@ -195,5 +194,5 @@ def read_volume_variables(
         name=name,
         b_has_unit=b_has_unit,
         table=table,
-        sidecar=sidecar if taken.keys() - files.variables.keys() else None,
+        sidecar=next((path for key, path in sources.items() if key in taken), None),
     )

@@ -20,7 +20,7 @@ def test_scans_with_inherited_files_masks_and_labels(made_dataset):
     ]
     first = found.subjects[0]
     assert first.bval == made_dataset / "acq-ivim_dwi.bval"
-    assert first.sidecar == made_dataset / "acq-ivim_dwi.json"
+    assert first.sidecars == (made_dataset / "acq-ivim_dwi.json",)
     assert first.bvec.parent == first.scan.parent
     assert first.mask.endswith("sub-01_ses-1_acq-ivim_desc-liver_mask.nii.gz")
     assert first.labels.name == "sub-01_ses-1_acq-ivim_dseg.nii.gz"

@@ -76,5 +76,5 @@ def test_a_scan_has_what_its_sidecar_says_wherever_that_lies(made_dataset, tmp_p
     # Of a subject that was described in Python, also one that BIDS would not find.
     other = tmp_path / "protocol.json"
     other.write_text('{"EchoTime": 0.09, "PartialFourier": 0.75, "SliceTiming": [0, 1]}')
-    told = Recipe.of().load(replace(subject, sidecar=other)).sidecar
+    told = Recipe.of().load(replace(subject, sidecars=(other,))).sidecar
     assert told == {"EchoTime": 0.07, "PartialFourier": 0.75}

@@ -14,6 +14,7 @@ from ivimkit.io.gradient_files import (
     near_misses,
     read_bvals,
     read_bvecs,
+    sidecars_of,
     write_bvals,
     write_bvecs,
 )
@@ -233,6 +234,25 @@ def test_the_nearest_file_and_then_the_one_of_most_entities_is_inherited(tmp_pat
     assert beside(scan, "bval") == folder / "dwi.bval"
     (folder / "sub-01_dwi.bval").write_text("0 1000")
     assert beside(scan, "bval") == folder / "sub-01_dwi.bval"
+
+
+def test_sidecars_add_up_from_the_scan_to_the_root_of_the_data_set(tmp_path, monkeypatch):
+    (tmp_path / "dataset_description.json").write_text("{}")
+    folder = tmp_path / "sub-01" / "dwi"
+    folder.mkdir(parents=True)
+    names = ("sub-01_acq-a_dwi", "acq-a_dwi", "../sub-01_dwi", "../../acq-a_dwi", "../../dwi")
+    wanted = [(folder / f"{name}.json").resolve() for name in names]
+    for path in (*wanted, tmp_path / "acq-b_dwi.json", tmp_path / "sub-01" / "acq-a_bold.json"):
+        path.write_text("{}")
+    scan = folder / "sub-01_acq-a_dwi.nii.gz"
+    assert list(sidecars_of(scan)) == wanted
+    # The same by a relative path.
+    monkeypatch.chdir(folder)
+    assert [path.resolve() for path in sidecars_of(Path(scan.name))] == wanted
+    wanted[0].unlink()
+    assert list(sidecars_of(scan)) == wanted[1:]
+    (tmp_path / "dataset_description.json").unlink()
+    assert sidecars_of(scan) == (), "without a data set there is nothing to inherit"
 
 
 def test_near_misses(tmp_path):

@@ -125,6 +125,28 @@ def test_lists_of_the_sidecar(scan):
     assert ik.load(scan).acquisition.variables == {}
 
 
+def test_a_sidecar_adds_to_those_of_its_data_set(scan):
+    home = scan.parent
+    (home / "dataset_description.json").write_text("{}")
+    (home / "sub-01").mkdir()
+    for ending in ("nii.gz", "bval"):
+        scan.with_name(f"dwi.{ending}").rename(home / "sub-01" / f"dwi.{ending}")
+    scan = home / "sub-01" / "dwi.nii.gz"
+    far, near = home / "dwi.json", scan.with_name("dwi.json")
+    seconds = [t / 1000 for t in TE]
+    far.write_text(json.dumps({"EchoTime": seconds, "PartialFourier": 0.75, "Model": "far"}))
+    near.write_text(json.dumps({"Model": "near"}))
+    dwi = ik.load(scan)
+    assert dwi.acquisition.variables["echo_time"] == pytest.approx(TE)
+    assert dict(dwi.sidecar) == {"PartialFourier": 0.75, "Model": "near"}
+    assert (dwi.sources[-1].role, dwi.sources[-1].path) == ("sidecar", str(far))
+    # The nearer one says that there is one echo time.
+    near.write_text(json.dumps({"EchoTime": 0.06}))
+    dwi = ik.load(scan)
+    assert dwi.acquisition.variables == {}
+    assert dict(dwi.sidecar) == {"EchoTime": 0.06, "PartialFourier": 0.75, "Model": "far"}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
