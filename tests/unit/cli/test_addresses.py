@@ -41,14 +41,25 @@ def test_a_scan_at_an_address_is_fitted_into_the_working_directory(run, phantom_
 
 
 def test_results_are_not_written_to_an_address_or_as_zarr(run, scan, tmp_path):
-    refused = run("fit", scan, "--out", "s3://bucket/out", code=2).stderr
-    assert "s3://bucket/out is an address, and results are written to this machine" in refused
+    away = "s3://bucket/there"
+    for option in ("--out", "--log"):
+        refused = run("fit", scan, option, away, code=2).stderr
+        assert f"{away} is an address, and results are written to this machine" in refused
     for command in (
-        ["report", "s3://bucket/out"],
-        ["bids", "s3://bucket/raw", "o", "participant"],
+        ["report", away],
+        ["roi", away, "--labels", "labels.nii.gz"],
+        ["bids", away, "o", "participant"],
+        ["bids", "raw", "o", "participant", "--derivatives", away],
+        ["fit", scan, "--like", away],
+        ["fit", scan, "--config", away],
+        ["config", "--from", away],
+        ["dicom", "list", away],
+        ["dicom", "run", away, "o"],
+        ["dicom", "export", away],
+        ["node", "check", "--config", away],
     ):
         refused = run(*command, code=2).stderr
-        assert f"{command[1]} is an address, and folders of results and data sets" in refused
+        assert f"{away} is an address, and only scans and the files" in refused, command
     refused = run("fit", scan, "--out", "out.zarr", code=2).stderr
     assert "out.zarr has the name of a Zarr store, and a result is a folder, with" in refused
     assert "(and --format zarr)" in " ".join(refused.split())

@@ -24,8 +24,11 @@ _FILES = (
     "fix",
     "prior",
 )
-_WRITTEN = ("out", "result", "figure", "work_dir")
-_FOLDERS = ("dataset", "results")
+_WRITTEN = ("out", "figure", "work_dir", "log")
+_HERE = (
+    "dataset", "derivatives", "result", "results", "like", "like_result", "also", "folders", "source",
+    "template", "settings", "config", "bids_filter_file",
+)  # fmt: skip
 _COPIES = "ivimkit.io.remote_copies"
 
 
@@ -44,7 +47,8 @@ def with_paths(values: Mapping[str, Any], found: list[Any]) -> dict[str, Any]:
     Raises
     ------
     OptionError
-        If something is to be written to an address, or a folder is to be read there.
+        If something is to be written to an address, or what is not a scan or a file that belongs
+        to one is to be read there.
     """
     for name in _WRITTEN:
         if is_address(values.get(name)):
@@ -52,13 +56,13 @@ def with_paths(values: Mapping[str, Any], found: list[Any]) -> dict[str, Any]:
                 f"{values[name]} is an address, and results are written to this machine; expected "
                 "a path. Copy them there afterwards"
             )
-    for name in _FOLDERS:
+    for name in _HERE:
         given = values.get(name)
         for one in given if isinstance(given, (list, tuple)) else (given,):
             if is_address(one):
                 raise OptionError(
-                    f"{one} is an address, and folders of results and data sets are read from "
-                    "this machine; expected a path. Copy the folder first"
+                    f"{one} is an address, and only scans and the files that belong to them are "
+                    "read from there; expected a path. Copy it to this machine first"
                 )
     return {
         name: _mapped(value, found if name in _FILES else [])
