@@ -26,8 +26,8 @@ _FILES = (
 )
 _WRITTEN = ("out", "figure", "work_dir", "log")
 _HERE = (
-    "dataset", "derivatives", "result", "results", "like", "like_result", "also", "folders", "source",
-    "template", "settings", "config", "bids_filter_file",
+    "dataset", "derivatives", "result", "results", "like", "like_result", "also", "folders",
+    "source", "template", "settings", "config", "bids_filter_file",
 )  # fmt: skip
 _COPIES = "ivimkit.io.remote_copies"
 

@@ -28,6 +28,8 @@ export class OpenFiles {
   private readonly zones: HTMLElement;
   /** How many elements the pointer with files is inside of. */
   private inside = 0;
+  /** How many images were asked for: the last one is shown, whichever comes last. */
+  private asked = 0;
 
   constructor(
     private readonly viewer: Viewer,
@@ -59,11 +61,12 @@ export class OpenFiles {
   }
 
   private async image(file: File, group: string): Promise<void> {
+    const turn = ++this.asked;
     const { bytes, headers } = await post("api/image", file);
     const volume = parse(bytes, file.name);
     const image = openedImage(file.name.replace(IMAGE, ""), group, rangeOf(volume.values));
     this.viewer.open(image, volume);
-    await this.viewer.setBase(image.key);
+    if (turn === this.asked) await this.viewer.setBase(image.key);
     const note = headers.get("X-Note");
     if (note) this.open.say(`${file.name}: ${note}`);
   }

@@ -10,6 +10,9 @@ import { parse } from "./volume";
 const CHUNK = 1 << 15;
 
 export class RegionFiles {
+  /** How many masks were asked for: an answer that comes after that to a later question is too late. */
+  private asked = 0;
+
   constructor(
     private readonly viewer: Viewer,
     private readonly regions: Regions,
@@ -36,11 +39,13 @@ export class RegionFiles {
   }
 
   async load(file: File): Promise<void> {
+    const turn = ++this.asked;
     try {
       const answer = await post("api/labels", file);
+      if (turn !== this.asked) return;
       const note = answer.headers.get("X-Note");
       const names = JSON.parse(answer.headers.get("X-Names") ?? "{}") as Record<string, string>;
-      await this.take(answer, names, file.name);
+      this.take(answer, names, file.name);
       if (note) this.say(note);
     } catch (error) {
       this.viewer.fail(error);
@@ -51,9 +56,11 @@ export class RegionFiles {
   async takeGiven(colour: (number: number) => string): Promise<void> {
     const { labels } = this.viewer.scene;
     if (!labels) return;
+    const turn = ++this.asked;
     try {
       const address = isThinned(this.viewer.scene) ? "api/labels" : labels.url;
-      await this.take(await get(address), labels.names, "labels", colour);
+      const answer = await get(address);
+      if (turn === this.asked) this.take(answer, labels.names, "labels", colour);
     } catch (error) {
       this.viewer.fail(error);
     }
@@ -91,7 +98,7 @@ export class RegionFiles {
       .join(",");
   }
 
-  private async take({ bytes, headers }: Answer, names: Record<string, string>, from: string, colour?: (number: number) => string): Promise<void> {
+  private take({ bytes, headers }: Answer, names: Record<string, string>, from: string, colour?: (number: number) => string): void {
     const grid = this.viewer.views[0]?.picture.grid;
     const { values } = parse(bytes, from);
     if (!grid) return;
