@@ -13,14 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, finite
-from ivimkit.kernels.exponential import exp, log
-from ivimkit.kernels.separable.posterior.point_rows import LANES
 
 __all__ = ["DEGREES", "add_densities", "draw", "fit_component", "set_component"]
 
 DEGREES = 6.0
-"""Degrees of freedom of the t densities."""
+"""Degrees of freedom of the t densities.
 
+As they are even, a density of d coordinates is a power of half whole numbers, (DEGREES + d) / 2,
+which takes a root and a few products, and neither a logarithm nor an exponential.
+"""
+
+# Points whose densities are found together.
+_AT_ONCE = 128
 # Least pivot of a matrix, as a share of its diagonal.
 _MIN_PIVOT = 1e-9
 # Coordinates are cut off here: that is 1e-11 of the bounds away from them.
@@ -107,30 +111,43 @@ def add_densities(
 ) -> None:
     """Write the density of a component, times its number of points, and add it to `mix`.
 
-    `spare` is scratch for 2 LANES numbers.
+    `spare` is scratch for 2 `_AT_ONCE` numbers. Loops run over a number of points that is not a
+    constant: the compiler writes out loops of a constant length before it looks for vectors.
     """
     inverse = 2 + d + d * d
-    height = row[1] + math.log(max(row[0], 1e-300))
-    power = 0.5 * (DEGREES + d)
-    square, off = spare[:LANES], spare[LANES : 2 * LANES]
-    for start in range(first, last, LANES):
-        own, into = density[start : start + LANES], mix[start : start + LANES]
-        for p in range(LANES):
-            square[p] = 0.0
+    height = math.exp(row[1]) * row[0]
+    square, off = spare[:_AT_ONCE], spare[_AT_ONCE : 2 * _AT_ONCE]
+    for start in range(first, last, _AT_ONCE):
+        n = min(_AT_ONCE, last - start)
+        own, into = density[start : start + n], mix[start : start + n]
         for i in range(d):
-            for p in range(LANES):
-                off[p] = 0.0
             for k in range(i + 1):
                 weight, mean = row[inverse + i * d + k], row[2 + k]
-                column = z[k * stride + start : k * stride + start + LANES]
-                for p in range(LANES):
-                    off[p] += weight * (column[p] - mean)
-            for p in range(LANES):
-                square[p] += off[p] * off[p]
-        for p in range(LANES):
-            value = exp(height - power * log(1.0 + square[p] / DEGREES))
-            own[p] = value
-            into[p] += value
+                column = z[k * stride + start : k * stride + start + n]
+                if k == 0:
+                    for p in range(n):
+                        off[p] = weight * (column[p] - mean)
+                else:
+                    for p in range(n):
+                        off[p] += weight * (column[p] - mean)
+            if i == 0:
+                for p in range(n):
+                    square[p] = off[p] * off[p]
+            else:
+                for p in range(n):
+                    square[p] += off[p] * off[p]
+        for p in range(n):
+            fall = 1.0 / (1.0 + square[p] * (1.0 / DEGREES))
+            off[p] = fall
+            own[p] = height * (fall * fall * fall)
+        for _ in range(d // 2):
+            for p in range(n):
+                own[p] *= off[p]
+        if d % 2 == 1:
+            for p in range(n):
+                own[p] *= math.sqrt(off[p])
+        for p in range(n):
+            into[p] += own[p]
 
 
 @finite
