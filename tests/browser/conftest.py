@@ -6,10 +6,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ivimkit.viewer import open_viewer
+from ivimkit.viewer.warm_up import WarmUp
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -64,6 +68,14 @@ def browser(chromium: str) -> Iterator[Any]:
         running = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield running
         running.close()
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _nobody_warms_up() -> Iterator[None]:
+    """Let viewers fit nothing in advance: by every method, it takes longer than a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(open_viewer, "WarmUp", partial(WarmUp, delay=3600.0))
+        yield
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import dataclasses
 import http.client
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.viewer import page_files
+from ivimkit.viewer import open_viewer, page_files
+from ivimkit.viewer.warm_up import WarmUp
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ def open_client(static):
         # Not for longer: other tests of the process may want the real page.
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(page_files, "folder", lambda: Path(static))
+            # Fits by every method, of which each test makes its own.
+            patch.setattr(open_viewer, "WarmUp", partial(WarmUp, delay=3600.0))
             viewer = ik.view(*results, open_browser=False, **options)
         opened.append(viewer)
         return Client(viewer.url)
