@@ -6,13 +6,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ivimkit.viewer import open_viewer
 from ivimkit.viewer.warm_up import WarmUp
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -74,7 +72,7 @@ def browser(chromium: str) -> Iterator[Any]:
 def _nobody_warms_up() -> Iterator[None]:
     """Let viewers fit nothing in advance: by every method, it takes longer than a test."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(open_viewer, "WarmUp", partial(WarmUp, delay=3600.0))
+        patch.setattr(WarmUp, "begin", lambda _: None)
         yield
 
 

@@ -6,7 +6,6 @@ import dataclasses
 import http.client
 import json
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.viewer import open_viewer, page_files
+from ivimkit.viewer import page_files
 from ivimkit.viewer.warm_up import WarmUp
 
 
@@ -117,8 +116,8 @@ def open_client(static):
         # Not for longer: other tests of the process may want the real page.
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(page_files, "folder", lambda: Path(static))
-            # Fits by every method, of which each test makes its own.
-            patch.setattr(open_viewer, "WarmUp", partial(WarmUp, delay=3600.0))
+            # It fits by every method, which takes longer than a test.
+            patch.setattr(WarmUp, "begin", lambda _: None)
             viewer = ik.view(*results, open_browser=False, **options)
         opened.append(viewer)
         return Client(viewer.url)
