@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from ivimkit.viewer.warm_up import WarmUp
+
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
     "--no-sandbox",
@@ -51,7 +53,7 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Any]:
     """A running browser.
 
@@ -64,6 +66,14 @@ def browser(chromium: str) -> Iterator[Any]:
         running = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield running
         running.close()
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _nobody_warms_up() -> Iterator[None]:
+    """Let viewers fit nothing in advance: by every method, it takes longer than a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WarmUp, "begin", lambda _: None)
+        yield
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def page(visit: Callable[..., Any], result: ik.FitResult) -> Iterator[Any]:
         patch.setattr(shown_grid, "MAX_WHOLE_VOXELS", 400)
         patch.setattr(shown_grid, "MAX_THINNED_VOXELS", 400)
         with ik.view(result, open_browser=False) as viewer:
-            seen = visit(viewer.url, viewport={"width": 1280, "height": 800})
+            seen = visit(viewer.url, viewport={"width": 1000, "height": 640})
             seen.page.wait_for_selector(READY, state="attached")
             yield seen.page
             # The driver in software speaks of its speed.

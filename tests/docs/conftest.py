@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import ivimkit as ik
 from ivimkit.datasets import DataSet, Fetched
 from ivimkit.errors import PageMissingError
+from ivimkit.figures.plain_text import PlainFigure
+from ivimkit.report import comparison_report, sections
+from ivimkit.steps import MotionEstimate, estimate_motion
 from ivimkit.viewer import Viewer, page_files
 from ivimkit.viewer.server import Server
 
@@ -58,3 +68,52 @@ def _nobody_downloads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         return found
 
     monkeypatch.setattr(ik.datasets, "fetched", stand_in)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _motion_found_once() -> Iterator[None]:
+    """Keep the movements in a scan: many examples align the same one, and ask about it."""
+    found: dict[tuple[Any, ...], MotionEstimate] = {}
+
+    def estimated(dwi: ik.DWI, transform: str = "rigid", **options: Any) -> MotionEstimate:
+        said = [(name, options[name]) for name in sorted(options.keys() - {"threads", "progress"})]
+        parts = (dwi.signal, dwi.mask, dwi.acquisition.bvals, dwi.affine)
+        held = [hashlib.sha256(np.ascontiguousarray(one)).digest() for one in parts]
+        key = (transform, *said, dwi.signal.shape, *held)
+        if key not in found:
+            found[key] = estimate_motion(dwi, transform, **options)
+            for array in (one for one in vars(found[key]).values() if hasattr(one, "setflags")):
+                array.setflags(write=False)
+        return found[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for place in ("steps", "steps.align", "cli.jobs.check_motion"):
+            patch.setattr(import_module(f"ivimkit.{place}"), "estimate_motion", estimated)
+        yield
+
+
+@contextmanager
+def _without_figures() -> Iterator[None]:
+    def empty(*_: object, **__: object) -> Figure:
+        return PlainFigure()
+
+    places = [
+        import_module(f"{sections.__name__}.{found.name}")
+        for found in iter_modules(sections.__path__)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ivimkit.cli.jobs.demo_run.draw_result", lambda *_: {})
+        for place in (comparison_report, *places):
+            for name, value in list(vars(place).items()):
+                if getattr(value, "__annotations__", {}).get("return") == "Figure":
+                    patch.setattr(place, name, empty)
+        yield
+
+
+@pytest.fixture(scope="session")
+def without_figures() -> Callable[[], AbstractContextManager[None]]:
+    """Function that lets reports and the demo have empty figures for a while.
+
+    Each section makes its own otherwise, which takes longer than the fit.
+    """
+    return _without_figures

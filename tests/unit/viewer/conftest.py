@@ -14,6 +14,7 @@ import pytest
 
 import ivimkit as ik
 from ivimkit.viewer import page_files
+from ivimkit.viewer.warm_up import WarmUp
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ def open_client(static):
         # Not for longer: other tests of the process may want the real page.
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(page_files, "folder", lambda: Path(static))
+            # It fits by every method, which takes longer than a test.
+            patch.setattr(WarmUp, "begin", lambda _: None)
             viewer = ik.view(*results, open_browser=False, **options)
         opened.append(viewer)
         return Client(viewer.url)

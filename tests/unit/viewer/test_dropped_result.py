@@ -37,9 +37,21 @@ def saved(scan, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def shown(scan):
+    """What is on the page before anything is dropped."""
+    return ik.fit(scan, method="loglinear", model="monoexp")
+
+
 @pytest.fixture
-def client(open_client, scan):
-    return open_client(ik.fit(scan, method="loglinear", model="monoexp"))
+def client(open_client, shown):
+    return open_client(shown)
+
+
+@pytest.fixture(scope="module")
+def unchanged_client(open_client, shown):
+    """One to which nothing is added: all that it gets is refused."""
+    return open_client(shown)
 
 
 def test_it_is_shown_beside_the_others_with_its_curve(client, saved, monkeypatch, tmp_path):
@@ -88,14 +100,14 @@ def test_the_scan_of_the_same_values_serves_both(open_client, made, scan, saved,
         (lambda home: b'{"name": "x", "files": {"a": -1}}\n', "files"),
     ],
 )
-def test_what_is_no_result_is_refused(client, saved, spoil, words):
-    said = client.error(400, "post", "api/result", spoil(saved))
+def test_what_is_no_result_is_refused(unchanged_client, saved, spoil, words):
+    said = unchanged_client.error(400, "post", "api/result", spoil(saved))
     assert words in said
     assert tempfile.gettempdir() not in said
-    assert len(client.get("api/scene").json()["results"]) == 1
+    assert len(unchanged_client.get("api/scene").json()["results"]) == 1
 
 
-def test_another_grid_is_refused(client, tmp_path):
+def test_another_grid_is_refused(unchanged_client, tmp_path):
     ik.save(ik.fit(ik.simulate.phantom(shape=(12, 10, 1)).dwi), tmp_path / "small")
-    said = client.error(400, "post", "api/result", body_of(tmp_path / "small", "small"))
+    said = unchanged_client.error(400, "post", "api/result", body_of(tmp_path / "small", "small"))
     assert "small has shape (12, 10, 1) and loglinear (24, 18, 2)" in said

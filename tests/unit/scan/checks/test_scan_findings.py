@@ -209,6 +209,26 @@ def test_compare_warns_once():
     assert len(caught) == 1
 
 
+@pytest.mark.parametrize(
+    ("ignored", "asked"),
+    [
+        ({"category": ScanWarning}, 0),
+        ({"category": UserWarning}, 0),
+        ({"category": ScanWarning, "lineno": 1}, 1),
+        ({"category": DeprecationWarning}, 1),
+        ({"category": ScanWarning, "message": "something else"}, 1),
+    ],
+)
+def test_nobody_looks_for_what_nobody_hears(monkeypatch, ignored, asked):
+    """Fits within ivimkit, such as that of a region for its noise, leave the scan unexamined."""
+    seen = []
+    monkeypatch.setattr("ivimkit.fitting.fit.scan_findings", lambda dwi: seen.append(dwi) or ())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", **ignored)
+        ik.fit(S[:4], B, model="monoexp", method="loglinear")
+    assert len(seen) == asked
+
+
 def test_good_phantoms_have_none():
     """Seven families at SNR 10 to 100; `python -m benchmarks.scan_checks` looks at thousands."""
     found = {number: case.kinds() for number, case in enumerate(phantoms(63))}

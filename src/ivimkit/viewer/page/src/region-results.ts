@@ -69,7 +69,7 @@ export class RegionResults {
     content.empty = without.length ? "No mean signal was fitted." : "The scan is not available, so there is no signal.";
     this.content = content;
     showPlot(this.plot, content, shown);
-    const rows = element("div", { class: "scroll" }, estimatesTable(shown, "Fits of the mean signals"));
+    const rows = element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Fits of the mean signals" }, estimatesTable(shown, "Fits of the mean signals"));
     const note = (name: string, colour: string, sentence: string): HTMLElement =>
       element("p", { class: "note" }, element("strong", { style: `color:${colour}` }, `${name}: `), sentence);
     this.tables.replaceChildren(

@@ -21,8 +21,8 @@ export class VoxelPanel {
   private readonly place = element("p", { class: "place", "data-testid": "place" });
   private readonly statuses = element("div", { class: "statuses", "data-testid": "status" });
   private readonly plot = element("div", { class: "plot-place", "data-testid": "voxel-plot" });
-  private readonly tables = element("div", { class: "scroll" });
-  private readonly signals = element("div", { class: "scroll" });
+  private readonly tables = element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Estimates" });
+  private readonly signals = element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Signal and residuals" });
   private readonly form: RefitForm;
   private readonly asking: Latest<number[], VoxelAnswer>;
   private readonly refitting: Latest<{ request: RefitRequest; voxel: number[] }, Fit>;
