@@ -1,13 +1,9 @@
 """Fits of several compartments: the global optimum inside the bounds, whatever the signal.
 
-Most fits are made by the same code in plain Python, in one process of its own: nothing to compile.
+The fits are made by the same code in plain Python: nothing to compile.
 """
 
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,25 +12,14 @@ import separable_models
 from ivimkit.kernels.separable.dictionary import evaluate, plan
 from ivimkit.status import FitStatus
 from separable_cases import CASES, HIDDEN, REFERENCE, SEARCHED, N
-from separable_models import MODELS, protocol, signals, truth
+from separable_models import MODELS, fit, protocol, signals, truth
 from tolerances import NOISE_FREE, OPTIMUM, SAME_COST
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def found():
     """Return parameters with cost and passes, and status, of every case."""
-    folder = tmp_path_factory.mktemp("separable")
-    given = {}
-    for case, (rows, low, high) in CASES.items():
-        given |= {f"{case}.rows": rows, f"{case}.lower": low, f"{case}.upper": high}
-    np.savez(folder / "in.npz", **given)
-    subprocess.run(
-        [sys.executable, Path(separable_models.__file__), folder / "in.npz", folder / "out.npz"],
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
-        check=True,
-    )
-    fits = np.load(folder / "out.npz")
-    return {case: (fits[f"{case}.out"], fits[f"{case}.status"]) for case in CASES}
+    return {case: fit(case.split("-")[0], *given) for case, given in CASES.items()}
 
 
 @pytest.mark.parametrize("name", MODELS)
