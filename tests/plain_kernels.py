@@ -24,8 +24,13 @@ def _exp(x: float) -> float:
     return math.exp(max(x, -350.0))
 
 
+def _log(x: float) -> float:
+    return math.log(max(x, 1e-300))
+
+
 _KNOWN = {
     exponential.exp: _exp,
+    exponential.log: _log,
     # Views of scratch are machine code by themselves.
     memory.matrix: memory._reshaped,
     memory.in_single: memory._viewed,

@@ -16,7 +16,10 @@ from plain_kernels import plain
 B21 = (0, 10, 20, 30, 40, 60, 80, 100, 120, 140, 160, 180, 200, *range(300, 1001, 100))
 DECAY = Part(atoms.decay, 1, (0,), atoms.decay_bend)
 KURTOSIS = Part(atoms.kurtosis, 2, (0,), atoms.kurtosis_bend)
-STRETCHED = Part(atoms.stretched, 2, (0,), atoms.stretched_bend)
+# Plain, as its values are computed one by one, and would be compiled for that.
+STRETCHED = Part(
+    plain(atoms.stretched).__wrapped__, 2, (0,), plain(atoms.stretched_bend).__wrapped__
+)
 RELAXING = Part(atoms.relaxing, 2, (0, 1), atoms.relaxing_bend)
 D_STAR, D, K, ALPHA = (5e-3, 0.1), (2e-4, 3e-3), (0.0, 2.0), (0.5, 1.0)
 

@@ -12,6 +12,7 @@ import separable_models
 from ivimkit.kernels.separable.dictionary import evaluate, plan
 from ivimkit.status import FitStatus
 from separable_cases import CASES, HIDDEN, REFERENCE, SEARCHED, N
+from separable_cases import case as case_of
 from separable_models import MODELS, fit, protocol, signals, truth
 from tolerances import NOISE_FREE, OPTIMUM, SAME_COST
 
@@ -19,7 +20,7 @@ from tolerances import NOISE_FREE, OPTIMUM, SAME_COST
 @pytest.fixture(scope="module")
 def found():
     """Return parameters with cost and passes, and status, of every case."""
-    return {case: fit(case.split("-")[0], *given) for case, given in CASES.items()}
+    return {case: fit(case.split("-")[0], *case_of(case)) for case in CASES}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -38,7 +39,7 @@ def test_a_minimum_that_no_tuple_of_the_dictionary_shows(found):
 def test_it_is_the_optimum(found, case):
     reference = np.load(REFERENCE)
     # Noise is drawn by NumPy, which promises the same numbers of one version only.
-    rows = CASES[case][0][:2]
+    rows = case_of(case)[0][:2]
     np.testing.assert_allclose(rows, reference[f"{case}.rows"][: len(rows)], rtol=1e-12)
     cost = found[case][0][:2, -2]
     assert (cost <= reference[f"{case}.costs"][: len(rows)] * OPTIMUM).all()
@@ -47,7 +48,7 @@ def test_it_is_the_optimum(found, case):
 @pytest.mark.parametrize("case", CASES)
 def test_it_keeps_its_bounds_and_says_its_cost(found, case):
     name = case.split("-")[0]
-    rows, low, high = CASES[case]
+    rows, low, high = case_of(case)
     out, status = found[case]
     weight = protocol(name)[1]
     fitted = status & (FitStatus.NO_SIGNAL | FitStatus.NOT_CONVERGED) == 0
