@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from types import FunctionType
 from typing import Any
 
 import numpy as np
+import pytest
 
 from ivimkit.kernels import exponential, memory
+from ivimkit.kernels.templates import filled
 
-__all__ = ["plain"]
+__all__ = ["interpreted", "plain"]
 
 
 def _exp(x: float) -> float:
@@ -69,3 +73,15 @@ def _plain(kernel: Callable[..., Any]) -> FunctionType:
         function.__defaults__,
         function.__closure__,
     )
+
+
+@contextmanager
+def interpreted() -> Iterator[None]:
+    """Let the engine run its drivers in plain Python for a while."""
+
+    def bound(template: FunctionType, *kernels: Any, allocates: bool = True) -> Callable[..., Any]:
+        return plain(filled(template, *kernels))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_module("ivimkit.engine.run"), "bind", bound)
+        yield
