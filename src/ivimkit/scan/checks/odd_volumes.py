@@ -152,12 +152,12 @@ def not_diffusion(sample: VolumeSample) -> NDArray[np.bool_]:
     the similarity grows with the proximity of the b-values.
     """
     n = len(sample.bvals)
-    odd = np.zeros(n, dtype=bool)
+    odd: NDArray[np.bool_] = np.zeros(n, dtype=bool)
     if n < _MIN_VOLUMES:
         return odd
     own = np.sqrt(np.diag(sample.covariance))
     size = np.abs(sample.mean) + own
-    odd = size < _OTHER_SCALE * _others(size).min(axis=1)
+    odd |= size < _OTHER_SCALE * _others(size).min(axis=1)
     if sample.n_voxels < _MIN_VOXELS or n < _MIN_VOLUMES_CONTRAST or not (own > 0.0).all():
         return odd
     one_S0 = of_one_S0(sample.bvals, sample.signal)
