@@ -5,6 +5,7 @@ Run as a program it writes these costs, which takes minutes: `python separable_c
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -50,24 +51,40 @@ HIDDEN = np.array([
     [1000.0, 0.0224, 0.0758, 1.928e-3, 0.8821],
 ])  # fmt: skip
 
+# Made when they are needed: every process of pytest collects the tests.
 CASES = {
-    **{name: (noisy(name, N), *_with(name)) for name in MODELS},
-    **{f"{name}-exact": (signals(name, truth(name, N)), *_with(name)) for name in MODELS},
+    **{name: lambda name=name: (noisy(name, N), *_with(name)) for name in MODELS},
+    **{
+        f"{name}-exact": lambda name=name: (signals(name, truth(name, N)), *_with(name))
+        for name in MODELS
+    },
     # In bounds that the dictionary does not have, every tuple is tried: seconds for a voxel.
-    "kurtosis-given": (noisy("kurtosis", N, only=[0]), *_with("kurtosis", p4=(0.7, 0.7))),
-    "kurtosis-narrow": (
-        noisy("kurtosis", N, only=[0, 1]),
+    "kurtosis-given": lambda: (
+        noisy("kurtosis", N, only=[0]),
+        *_with("kurtosis", p4=(0.7, 0.7)),
+    ),
+    "kurtosis-narrow": lambda: (
+        noisy("kurtosis", N, only=[0]),
         *_with("kurtosis", p1=(0.05, 0.15), p0=(0, 950)),
     ),
-    "triexp-narrow": (
+    "triexp-narrow": lambda: (
         noisy("triexp", 2, only=[0]),
         *_with("triexp", p1=(0.1, 0.3), p3=(0.2, 0.4)),
     ),
-    "stretched-hidden": (signals("stretched", HIDDEN), *_with("stretched")),
-    "kurtosis-hidden": (noisy("kurtosis", 4000, seed=101, only=[2698, 3117]), *_with("kurtosis")),
-    "t2-hidden": (noisy("t2", 4000, seed=101, only=[3198, 2320]), *_with("t2")),
-    "kurtosis-special": (_special(), *_with("kurtosis")),
+    "stretched-hidden": lambda: (signals("stretched", HIDDEN), *_with("stretched")),
+    "kurtosis-hidden": lambda: (
+        noisy("kurtosis", 4000, seed=101, only=[2698, 3117]),
+        *_with("kurtosis"),
+    ),
+    "t2-hidden": lambda: (noisy("t2", 4000, seed=101, only=[3198, 2320]), *_with("t2")),
+    "kurtosis-special": lambda: (_special(), *_with("kurtosis")),
 }
+
+
+@functools.cache
+def case(name):
+    """Return the signals of a case, and its lower and upper bounds."""
+    return CASES[name]()
 
 
 def best_cost(name, row, low, high, starts=60):
@@ -106,11 +123,11 @@ def best_cost(name, row, low, high, starts=60):
 def write_reference():
     """Write the signals of the cases and the lowest costs from 60 random starts."""
     found = {}
-    for case in SEARCHED:
-        rows, low, high = CASES[case]
-        found[f"{case}.rows"] = rows[:2]
-        found[f"{case}.costs"] = [
-            best_cost(case.split("-")[0], row, low, high) for row in rows[:2]
+    for name in SEARCHED:
+        rows, low, high = case(name)
+        found[f"{name}.rows"] = rows[:2]
+        found[f"{name}.costs"] = [
+            best_cost(name.split("-")[0], row, low, high) for row in rows[:2]
         ]
     np.savez(REFERENCE, **found)
 

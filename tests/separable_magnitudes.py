@@ -1,24 +1,21 @@
 """Magnitudes of models of several compartments, and the maxima of their likelihood by SciPy.
 
-Run as a program without arguments it writes the reference of the tests, which takes minutes; with
-two it fits what a file says, in plain Python or compiled as the environment wants:
-`python separable_magnitudes.py IN.npz OUT.npz`.
+Run as a program it writes the reference of the tests, which takes minutes.
 """
 
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import ive
 
-import plain_exponential  # noqa: F401 - before the kernels that use it.
 from ivimkit.kernels.separable.dictionary import evaluate, plan
 from ivimkit.kernels.separable.magnitude import magnitude_function, magnitude_plan
 from ivimkit.kernels.voxel import Voxel
+from plain_kernels import plain
 from separable_models import B21, DECAY, MODELS, protocol, signals, truth
 from separable_models import _structure as structure_of
 
@@ -114,14 +111,17 @@ def best_of_scipy(name, row, true, sigma, coils, known, starts=12):
 
 
 def fit(name, rows, sigma, coils):
-    """Fit rows of magnitudes; return parameters, cost, passes and sigma, and status."""
+    """Fit rows of magnitudes in plain Python.
+
+    Return parameters, cost, passes and sigma, and status.
+    """
     structure, low, high, x, weight = setting(name)
     options, table, scratch = plan(structure, low, high, x, weight)
     options, scratch = magnitude_plan(structure, options, scratch, x.shape[1], coils)
     start = np.where(np.isfinite(high), np.sqrt(np.maximum(low, 1e-3 * high) * high), 1.0)
     out = np.zeros((len(rows), structure.n_parameters + 3))
     status = np.zeros(len(rows), dtype=np.int32)
-    voxel, work = magnitude_function(structure), np.zeros(scratch)
+    voxel, work = plain(magnitude_function(structure)), np.zeros(scratch)
     for v, row in enumerate(rows):
         status[v] = voxel(
             Voxel(x, np.sqrt(weight), row, sigma, low, high, start, options, table[None], work),
@@ -145,17 +145,5 @@ def write_reference():
     np.savez(REFERENCE, **found)
 
 
-def main(source, target):
-    """Fit the cases of a file: arrays NAME-...rows, .sigma and .coils; the model comes first."""
-    given = np.load(source)
-    found = {}
-    for case in sorted({key.rsplit(".", 1)[0] for key in given}):
-        rows, sigma, coils = (given[f"{case}.{what}"] for what in ("rows", "sigma", "coils"))
-        found[f"{case}.out"], found[f"{case}.status"] = fit(
-            case.split("-")[0], rows, float(sigma), int(coils)
-        )
-    np.savez(target, **found)
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:]) if sys.argv[1:] else write_reference()
+    write_reference()

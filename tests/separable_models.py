@@ -1,28 +1,25 @@
-"""Models of several compartments, protocols and signals, for the tests of the separable engine.
-
-Run as a program it fits what a file says, in plain Python or compiled as the environment wants:
-`python separable_models.py IN.npz OUT.npz`.
-"""
+"""Models of several compartments, protocols and signals, for the tests of the separable engine."""
 
 from __future__ import annotations
 
 import math
-import sys
 
 import numpy as np
 
-import plain_exponential  # noqa: F401 - before the kernels that use it.
-from drivers import fit_rows
-from ivimkit.engine.bind import bind
 from ivimkit.kernels.separable import atoms
 from ivimkit.kernels.separable.dictionary import evaluate, plan
 from ivimkit.kernels.separable.structure import Part, Structure
 from ivimkit.kernels.separable.voxel_fit import voxel_function
+from ivimkit.kernels.voxel import Voxel
+from plain_kernels import plain
 
 B21 = (0, 10, 20, 30, 40, 60, 80, 100, 120, 140, 160, 180, 200, *range(300, 1001, 100))
 DECAY = Part(atoms.decay, 1, (0,), atoms.decay_bend)
 KURTOSIS = Part(atoms.kurtosis, 2, (0,), atoms.kurtosis_bend)
-STRETCHED = Part(atoms.stretched, 2, (0,), atoms.stretched_bend)
+# Plain, as its values are computed one by one, and would be compiled for that.
+STRETCHED = Part(
+    plain(atoms.stretched).__wrapped__, 2, (0,), plain(atoms.stretched_bend).__wrapped__
+)
 RELAXING = Part(atoms.relaxing, 2, (0, 1), atoms.relaxing_bend)
 D_STAR, D, K, ALPHA = (5e-3, 0.1), (2e-4, 3e-3), (0.0, 2.0), (0.5, 1.0)
 
@@ -129,7 +126,7 @@ def noisy(name, n, snr=50.0, seed=0, only=slice(None)):
 
 
 def fit(name, rows, lower=None, upper=None):
-    """Fit rows of signals; return parameters with cost and passes, and status."""
+    """Fit rows of signals in plain Python; return parameters with cost and passes, and status."""
     structure, low, high = MODELS[name]
     low = np.array(low if lower is None else lower, dtype=float)
     high = np.array(high if upper is None else upper, dtype=float)
@@ -137,25 +134,12 @@ def fit(name, rows, lower=None, upper=None):
     options, table, n_scratch = plan(structure, np.array(MODELS[name][1], float),
                                      np.array(MODELS[name][2], float), x, weight)  # fmt: skip
     start = np.where(np.isfinite(high), np.sqrt(np.maximum(low, 1e-3 * high) * high), 1.0)
-    work = np.zeros(n_scratch)
     out = np.zeros((len(rows), structure.n_parameters + 2))
     status = np.zeros(len(rows), dtype=np.int32)
-    loop = bind(fit_rows, ("kernel", voxel_function(structure)))
-    loop(x, np.sqrt(weight), rows, low, high, start, options, table[None], work, out, status)
-    return out, status
-
-
-def main(source, target):
-    """Fit the cases of a file: arrays NAME.rows, NAME.lower, NAME.upper; the model comes first."""
-    given = np.load(source)
-    found = {}
-    for case in sorted({key.rsplit(".", 1)[0] for key in given}):
-        bounds = (given[f"{case}.{side}"] for side in ("lower", "upper"))
-        found[f"{case}.out"], found[f"{case}.status"] = fit(
-            case.split("-")[0], given[f"{case}.rows"], *bounds
+    voxel, work = plain(voxel_function(structure)), np.zeros(n_scratch)
+    for v, row in enumerate(rows):
+        status[v] = voxel(
+            Voxel(x, np.sqrt(weight), row, 0.0, low, high, start, options, table[None], work),
+            out[v],
         )
-    np.savez(target, **found)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    return out, status

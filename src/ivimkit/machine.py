@@ -128,8 +128,8 @@ def _of_files(path: Path) -> float:
 
 def _available(path: Path) -> float:
     """Return what Linux calls available; elsewhere, all there is."""
-    found = [int(size) * _KIB for name, size in _pairs(path) if name == "MemAvailable:"]
-    return float(found[0]) if found else _physical()
+    found = (int(size) * _KIB for name, size in _pairs(path) if name == "MemAvailable:")
+    return float(next(found, _physical()))
 
 
 def _pairs(path: Path) -> Iterator[tuple[str, str]]:

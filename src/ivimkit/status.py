@@ -301,23 +301,29 @@ _NOTHING_BEYOND = "Nothing lies beyond, so the data do not tell the value: distr
 
 def _flags(code: int, model: Explained | None) -> list[tuple[str, str, str]]:
     """Return (name, sentence, advice) of each flag that is set in `code`."""
-    reasons = _reasons(model)
-    found = [(name, *texts) for flag, (name, texts) in reasons.items() if code & flag]
+    found = [texts for flag, *texts in _all_flags(model) if code & flag]
+    return [(name, sentence, advice) for name, sentence, advice in found] or [
+        ("OK", *_SENTENCES[FitStatus.OK])
+    ]
+
+
+def _all_flags(model: Explained | None) -> list[tuple[int, str, str, str]]:
+    """Return (flag, name, sentence, advice) of every flag of a model."""
+    found = [(flag, name, *texts) for flag, (name, texts) in _reasons(model).items()]
     for index, parameter in enumerate(model.parameters if model else ()):
         for side, flag in (("lower", at_lower(index)), ("upper", at_upper(index))):
-            if code & flag:
-                bound = getattr(parameter, side)
-                found.append(
-                    (
-                        f"{parameter.name}_AT_{side.upper()}_BOUND",
-                        f"{parameter.symbol} is at its {side} bound ({bound:g}).",
-                        _BEYOND if can_be_widened(parameter, side) else _NOTHING_BEYOND,
-                    )
+            bound = getattr(parameter, side)
+            found.append(
+                (
+                    flag,
+                    f"{parameter.name}_AT_{side.upper()}_BOUND",
+                    f"{parameter.symbol} is at its {side} bound ({bound:g}).",
+                    _BEYOND if can_be_widened(parameter, side) else _NOTHING_BEYOND,
                 )
+            )
     for flag, parameter in _uncertain(model):
-        if code & flag:
-            found.append((f"{parameter.name}_UNCERTAIN", _off(parameter), _UNCERTAIN_ADVICE))
-    return found or [("OK", *_SENTENCES[FitStatus.OK])]
+        found.append((flag, f"{parameter.name}_UNCERTAIN", _off(parameter), _UNCERTAIN_ADVICE))
+    return found
 
 
 def _uncertain(model: Explained | None) -> list[tuple[int, Parameter]]:
@@ -605,7 +611,8 @@ class StatusCodes:
     def flags(self, model: Explained) -> dict[str, int]:
         """Return the number of voxels of every flag that occurs, see `count`."""
         total: dict[str, int] = {}
+        every = _all_flags(model)
         for code, number in zip(self.codes.tolist(), self.numbers.tolist(), strict=True):
-            for name, _, _ in _flags(code, model):
+            for name in [name for flag, name, _, _ in every if code & flag] or ["OK"]:
                 total[name] = total.get(name, 0) + number
         return total

@@ -20,7 +20,7 @@ from benchmarks.reference import Bounds, Job, best_costs, best_costs_of, cost_fr
 
 WIDE: Bounds = ((0.0, 0.2), (0.0, 1.0), (0.0, 1.0))
 USUAL: Bounds = ((0.0, 1.0), (2e-3, 0.2), (0.0, 5e-3))
-STARTS = 4
+STARTS = 2
 
 
 def here(jobs: list[Job]) -> list[np.ndarray]:

@@ -1,10 +1,8 @@
 """What every signal model promises, whatever it is called."""
 
-import json
-import os
+import functools
+import itertools
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,46 +11,11 @@ from ivimkit import models
 from ivimkit.engine import evaluate, gradients
 from ivimkit.parameter import ROLES
 from ivimkit.testing import RULES
+from plain_kernels import plain
 from plugins import LARGE, MODELS, box, identifiable, measurements, typical
 from tolerances import CLOSED_FORM, DERIVATIVE, ULP
 
 UNITS = {"", "mm^2/s", "mm/s", "a.u.", "ms"}
-
-# The same kernels as plain Python, all the way down: signals with their slopes, and derivatives of
-# the signals by central differences, three halvings and Richardson's extrapolation: error
-# O(step^8). A compiled driver may add in another order, which is noise to a difference.
-INTERPRETED = """
-import itertools, json, sys
-import numpy as np
-from ivimkit import models
-
-def derivative(signal, params, k, step):
-    def difference(h):
-        up, down = [*params], [*params]
-        up[k] += h
-        down[k] -= h
-        return (signal(tuple(up)) - signal(tuple(down))) / (up[k] - down[k])
-
-    row = [difference(step / 2**n) for n in range(4)]
-    for factor in (4.0, 16.0, 64.0):
-        row = [(factor * b - a) / (factor - 1.0) for a, b in itertools.pairwise(row)]
-    return row[0]
-
-found = {}
-for name, job in json.load(sys.stdin).items():
-    kernel, x, values, slopes = models.get(name).kernel, np.array(job["x"]), [], []
-    for j, steps in enumerate(job["steps"]):
-        def signal(params):
-            return kernel(x, j, params)[0]
-
-        values.append([kernel(x, j, tuple(params)) for params in job["params"]])
-        slopes.append([
-            [derivative(signal, params, k, step) for k, step in enumerate(row)]
-            for params, row in zip(job["params"], steps)
-        ])
-    found[name] = {"kernel": values, "derivatives": slopes}
-print(json.dumps(found))
-"""
 
 
 def over_b(model, b):
@@ -81,27 +44,31 @@ def drawn(model):
     return identifiable(model, 25, seed=1)
 
 
-@pytest.fixture(scope="module")
-def interpreted():
-    """Signals with slopes and derivatives of all models by name, of a process without compiler."""
-    jobs = {
-        model.name: {
-            "x": (x := measurements(model)).tolist(),
-            "params": (params := drawn(model)).tolist(),
-            "steps": steps_of(model, params, x).tolist(),
-        }
-        for (model,) in (param.values for param in MODELS)
-    }
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", INTERPRETED],
-        input=json.dumps(jobs),
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+@functools.cache
+def interpreted(model):
+    """Signals with their slopes by the kernel in plain Python: per measurement, of all draws.
+
+    A compiled kernel may add in another order, which is noise to a difference.
+    """
+    kernel, x = plain(model.kernel), measurements(model)
+    return [[kernel(x, j, tuple(p)) for p in drawn(model).tolist()] for j in range(x.shape[1])]
+
+
+def derivative(signal, params, k, step):
+    """Return the derivative by parameter k: central differences, three halvings, Richardson's
+    extrapolation, error O(step^8).
+    """
+
+    def difference(h):
+        up, down = [*params], [*params]
+        up[k] += h
+        down[k] -= h
+        return (signal(tuple(up)) - signal(tuple(down))) / (up[k] - down[k])
+
+    row = [difference(step / 2**n) for n in range(4)]
+    for factor in (4.0, 16.0, 64.0):
+        row = [(factor * b - a) / (factor - 1.0) for a, b in itertools.pairwise(row)]
+    return row[0]
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -111,10 +78,17 @@ def test_the_model_keeps_what_a_model_of_your_own_has_to_keep(model, rule):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_gradient_is_the_derivative_of_the_signal(model, interpreted):
-    params, x = drawn(model), measurements(model)
+def test_gradient_is_the_derivative_of_the_signal(model):
+    kernel, params, x = plain(model.kernel), drawn(model), measurements(model)
     for j, steps in enumerate(steps_of(model, params, x)):
-        numbers = np.array(interpreted[model.name]["derivatives"][j])
+
+        def signal_of(values, j=j):
+            return kernel(x, j, values)[0]
+
+        numbers = np.array([
+            [derivative(signal_of, p, k, step) for k, step in enumerate(row)]
+            for p, row in zip(params.tolist(), steps.tolist(), strict=True)
+        ])  # fmt: skip
         signal = evaluate(model, params, x[:, [j]])
         slopes = gradients(model, params, x[:, [j]])[:, 0]
         assert slopes.shape == numbers.shape == params.shape
@@ -149,10 +123,10 @@ def test_signal_falls_with_b_at_typical_values(model):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_python_without_a_compiler_is_the_compiled_kernel(model, interpreted):
+def test_python_without_a_compiler_is_the_compiled_kernel(model):
     params, x = drawn(model), measurements(model)
     signals, slopes = evaluate(model, params, x), gradients(model, params, x)
-    for j, rows in enumerate(interpreted[model.name]["kernel"]):
+    for j, rows in enumerate(interpreted(model)):
         plain = np.array([signal for signal, _ in rows])
         plain_slopes = np.array([gradient for _, gradient in rows])
         np.testing.assert_allclose(signals[:, j], plain, rtol=CLOSED_FORM)

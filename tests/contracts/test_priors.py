@@ -92,7 +92,7 @@ def test_priors_are_final_frozen_sets_of_options(name):
 def test_a_table_is_a_density_inside_the_bounds(name, model):
     for variant in variants(model):
         if priors.get(name).trains:
-            table = fitted(name, noisy(variant, 80, seed=1), variant).priors["all"]
+            table = fitted(name, noisy(variant, 56, seed=1), variant).priors["all"]
         else:
             table = priors.get(name).tabulate(variant)
         assert (table.model, table.rule) == (model.name, name)
@@ -130,10 +130,10 @@ def integral(density, axes):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_intervals_are_nested_and_failed_voxels_have_no_number(name):
-    signals = noisy(models.get("biexp"), 120, seed=2)
-    signals[3], signals[77] = np.nan, np.inf
+    signals = noisy(models.get("biexp"), 60, seed=2)
+    signals[3], signals[47] = np.nan, np.inf
     result = fitted(name, signals, options={"estimate": "median"})
-    assert (result.status[[3, 77]] == FitStatus.NON_FINITE).all()
+    assert (result.status[[3, 47]] == FitStatus.NON_FINITE).all()
     failed = (result.status & int(FAILED)) != 0
     assert failed.sum() == 2
     for key, values in result.maps.items():
@@ -154,7 +154,7 @@ def test_intervals_are_nested_and_failed_voxels_have_no_number(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_scaling_the_signal_scales_only_S0(name):
-    signals, scale = noisy(models.get("biexp"), 80, seed=3), 1000.0
+    signals, scale = noisy(models.get("biexp"), 60, seed=3), 1000.0
     before, after = fitted(name, signals), fitted(name, signals * scale)
     np.testing.assert_array_equal(after.status, before.status)
     powers = {"rmse": 1, "sigma": 1, "cost": 2}
@@ -170,7 +170,7 @@ def test_scaling_the_signal_scales_only_S0(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not priors.get(name).near])
 def test_order_of_voxels_does_not_matter(name):
-    signals = noisy(models.get("biexp"), 120, seed=4)
+    signals = noisy(models.get("biexp"), 60, seed=4)
     order = np.random.default_rng(0).permutation(len(signals))
     first, second = fitted(name, signals), fitted(name, signals[order])
     np.testing.assert_array_equal(first.status[order], second.status)
@@ -193,7 +193,7 @@ def test_less_noise_and_more_averages_do_not_widen_intervals(name):
 
     def widths(sigma, times=1.0):
         weights = np.full(B13.size, times)
-        signals = noisy(model, 120, seed=5, sigma=sigma / np.sqrt(times))
+        signals = noisy(model, 60, seed=5, sigma=sigma / np.sqrt(times))
         result = fitted(name, signals, options={"noise": "gaussian"}, sigma=sigma, weights=weights)
         return {key: np.mean(np.subtract(*result.interval[key][::-1])) for key in model.names}
 

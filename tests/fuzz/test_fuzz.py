@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+import logging
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fuzz import mutators
 from fuzz.targets import TARGETS, judged
-from fuzz.worker import random_of
+from fuzz.worker import limits, random_of, run, warm_up
 
 _SEED = 0
 _CASES = 30
@@ -21,32 +20,24 @@ _FEWER = dict.fromkeys(("stored", "result", "dicom", "prior", "context"), 12)
 
 
 @pytest.fixture(scope="module")
-def ended():
-    """How the cases of each reader end, in a process with limits of its own."""
-    tests = Path(__file__).parents[1]
-    words = [f"{target}:{_FEWER.get(target, _CASES)}" for target in TARGETS]
-    path = os.pathsep.join([str(tests), *filter(None, sys.path)])
-    said = subprocess.run(
-        [sys.executable, "-m", "fuzz.worker", str(_SEED), "0", str(_CASES), *words],
-        env={**os.environ, "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        timeout=300,
-    )
-    lines = [json.loads(line) for line in said.stdout.splitlines()]
-    return [line for line in lines if "ended" in line]
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with good files, and nothing that is logged."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    logging.disable(logging.CRITICAL)
+    warm_up(TARGETS, folder)
+    yield folder
+    logging.disable(logging.NOTSET)
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_reader_refuses_with_a_sentence_or_reads(ended, target):
-    cases = [case for case in ended if case["target"] == target]
+def test_a_reader_refuses_with_a_sentence_or_reads(home: Path, target: str) -> None:
     n = _FEWER.get(target, _CASES)
-    assert len(cases) == n
-    faults = {case["what"]: case["number"] for case in cases if case["ended"] == "fault"}
+    with limits():
+        ended = [run(target, _SEED, number, home) for number in range(n)]
+    faults = {what: number for number, (how, what) in enumerate(ended) if how == "fault"}
     assert not faults
     # Files that are all refused at the door, or none of them, would test nothing.
-    assert 0 < sum(case["ended"] == "refused" for case in cases) < n
+    assert 0 < Counter(how for how, _ in ended)["refused"] < n
 
 
 def test_a_case_is_the_same_every_time():

@@ -1,6 +1,6 @@
 """A process that fuzzes within limits of time and memory, and says on stdout how each case ended.
 
-``python -m fuzz.worker SEED FIRST COUNT TARGET...``; ``TARGET:FEWER`` for fewer cases of one.
+``python -m fuzz.worker SEED FIRST COUNT TARGET...``
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -43,6 +45,7 @@ def run(target: str, seed: int, number: int, home: Path) -> tuple[str, str]:
     with tempfile.TemporaryDirectory(dir=home) as folder:
         random = random_of(seed, target, number)
         attempt = TARGETS[target].case(random, Path(folder))
+        _forget_peak()
         before = _peak()
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
@@ -61,6 +64,13 @@ def _peak() -> int:
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def _forget_peak() -> None:
+    """Begin to measure anew: what took much memory before would hide what a case takes."""
+    # Not every system lets a process do that.
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def _place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [
@@ -71,40 +81,46 @@ def _place(error: BaseException) -> str:
     return f"{text}: {str(error)[:120]!a}"
 
 
-def limit_memory() -> None:
-    """Let the process have so much more address space than it has, and not more."""
+@contextmanager
+def limits() -> Iterator[None]:
+    """Limit the memory of this process and the time of its cases, for a while."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * resource.getpagesize() + ROOM
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    own, most = resource.getrlimit(resource.RLIMIT_AS)
+    handler = signal.signal(signal.SIGPROF, _too_slow)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (own, most))
+        signal.signal(signal.SIGPROF, handler)
 
 
 def _too_slow(number: int, frame: Any) -> None:
     raise TooSlow
 
 
+def warm_up(targets: Iterable[str], home: Path) -> None:
+    """Make a good-natured case of each reader: it compiles, which takes memory and time."""
+    set_home(home)
+    for target in targets:
+        TARGETS[target].case(Random(0), Path(tempfile.mkdtemp(dir=home)))
+
+
 def main() -> None:
     """Run cases; a line of JSON before and after each."""
     seed, first, count = map(int, sys.argv[1:4])
-    signal.signal(signal.SIGPROF, _too_slow)
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="ivimkit-fuzz-") as folder:
-        home = Path(folder)
-        set_home(home)
-        # One good-natured case first: it compiles, which takes memory and time.
-        counts = {
-            target: int(own or count)
-            for target, _, own in (word.partition(":") for word in sys.argv[4:])
-        }
-        for target in counts:
-            TARGETS[target].case(Random(0), Path(tempfile.mkdtemp(dir=home)))
-        limit_memory()
-        for target, cases in counts.items():
-            for number in range(first, first + cases):
-                _say(target=target, number=number)
-                started = time.perf_counter()
-                ended, what = run(target, seed, number, home)
-                seconds = time.perf_counter() - started
-                _say(target=target, number=number, ended=ended, what=what, seconds=seconds)
+        home, targets = Path(folder), sys.argv[4:]
+        warm_up(targets, home)
+        with limits():
+            for target in targets:
+                for number in range(first, first + count):
+                    _say(target=target, number=number)
+                    started = time.perf_counter()
+                    ended, what = run(target, seed, number, home)
+                    seconds = time.perf_counter() - started
+                    _say(target=target, number=number, ended=ended, what=what, seconds=seconds)
 
 
 def _say(**what: object) -> None:

@@ -254,8 +254,8 @@ def run(
 def in_threads(
     work: Callable[[int], Done], starts: Sequence[int], n_threads: int
 ) -> Generator[Done]:
-    """Yield the results of chunks as they are done; a single thread is the calling one."""
-    if n_threads == 1:
+    """Yield the results of chunks as they are done; one thread, or chunk, is the calling one's."""
+    if n_threads == 1 or len(starts) == 1:
         yield from map(work, starts)
         return
     with ThreadPoolExecutor(n_threads) as pool:

@@ -31,7 +31,7 @@ def say_learning() -> None:
 
 def is_compiled(driver: Any) -> bool:
     """Return whether a driver is in memory or in the cache, by its name that contains a hash."""
-    if not hasattr(driver, "signatures") or driver.signatures:
+    if getattr(driver, "overloads", True):
         return True  # Without a compiler it does not take long.
     folder = driver.stats.cache_path
     name = driver.py_func.__qualname__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -179,7 +180,7 @@ class SignalModel:
         fixed = (name for values in self.special_cases.values() for name in values)
         return (*factors, *fixed)
 
-    @property
+    @cached_property
     def variables(self) -> tuple[str, ...]:
         """Columns of the acquisition that the signal depends on, b first."""
         every = (name for c in self.compartments for name in c.variables)
@@ -243,6 +244,10 @@ class SignalModel:
         >>> ik.models.get("biexp").two_decays()
         TwoDecays(slow='D', fast='D_star', fraction='f')
         """
+        return self._two_decays
+
+    @cached_property
+    def _two_decays(self) -> TwoDecays | None:
         if not 1 <= len(self.compartments) <= 2 or self.variables != ("b",):
             return None
         *before, reference = self.compartments
@@ -429,7 +434,7 @@ class SignalModel:
         shown = [one for group in self.derived for one in group.maps if one.name in group.shown]
         return maps_in_order((*self.parameters, *shown), roles)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the parameters, in order."""
         return tuple(parameter.name for parameter in self.parameters)

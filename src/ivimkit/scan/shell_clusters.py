@@ -42,6 +42,8 @@ def shell_clusters(bvals: NDArray[np.float64], tolerance: float | None) -> NDArr
     [0, 1, 2, 3, 4, 4, 4]
     """
     values, position = np.unique(bvals, return_inverse=True)
+    if tolerance is None and not _near(values, np.diff(values)).any():
+        return np.asarray(position, dtype=np.intp)
     chains = _jitter(values) if tolerance is None else _close(values, tolerance)
     number = np.repeat(np.arange(len(chains)), [len(chain) for chain in chains])
     return np.asarray(number[position], dtype=np.intp)

@@ -45,7 +45,7 @@ def test_each_question_is_asked_once_and_the_code_is_the_same(asked):
         for compiled in (plain, quick)
     )
     assert one == two
-    assert quick(2, 3) == plain(2, 3)
+    assert quick(2.0, 3.0) == plain(2.0, 3.0)
 
 
 def test_numba_is_left_as_it_was():

@@ -87,7 +87,7 @@ def test_intervals_hold_the_truth_and_the_accuracy_is_told():
 
 
 def test_a_learned_prior_lowers_the_error_and_is_reproducible(tmp_path):
-    truth, signal = signals(300, (0.8, 1.0), seed=2)
+    truth, signal = signals(150, (0.8, 1.0), seed=2)
     method = ik.methods.Bayes(prior="learned", noise="gaussian")
     result = ik.fit(signal, B, model=KURTOSIS, method=method, sigma=SIGMA, threads=2)
     flat = ik.fit(signal, B, model=KURTOSIS, method=FLAT, sigma=SIGMA)
@@ -99,7 +99,7 @@ def test_a_learned_prior_lowers_the_error_and_is_reproducible(tmp_path):
     assert error(result, "D") < 0.9 * error(flat, "D")
     prior = result.priors["all"]
     assert prior.rule == "learned"
-    assert prior.about["voxels"] == 300
+    assert prior.about["voxels"] == 150
     assert abs(prior.mean()["K"] - 0.9) < 0.15
     ik.save_prior(prior, tmp_path / "prior.npz")
     loaded = ik.load_prior(tmp_path / "prior.npz")

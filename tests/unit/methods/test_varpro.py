@@ -131,7 +131,7 @@ def test_general_bounds_have_no_lower_minimum_in_a_part(model):
 @pytest.mark.parametrize("model", GENERAL.values(), ids=GENERAL)
 def test_general_bounds_against_scipy(model):
     bvals = PROTOCOLS["b21"]
-    signals = tissue("tissue", bvals, 25, seed=51, n=4)
+    signals = tissue("tissue", bvals, 25, seed=51, n=2)
     result = ik.fit(signals, bvals, model=model)
     best = np.array([scipy_optimum(signal, bvals, model) for signal in signals])
     np.testing.assert_array_less(result.maps["cost"], best * OPTIMUM)

@@ -175,7 +175,7 @@ def averaged_and_apart(truth, sigma, times, method, seed, coils=1, **options):
 
 
 @pytest.mark.parametrize(
-    ("snr", "times", "coils"), [(10, 6, 1), (10, 60, 1), (30, 30, 1), (20, 12, 4)]
+    ("snr", "times", "coils"), [(10, 6, 1), (10, 30, 1), (30, 30, 1), (20, 12, 4)]
 )
 def test_means_of_magnitudes_are_as_good_as_the_magnitudes(snr, times, coils):
     """The mean has the floor of one volume: no voxel more is lost, and no bias is left."""
@@ -201,12 +201,12 @@ def test_means_of_magnitudes_are_as_good_as_the_magnitudes(snr, times, coils):
 
 
 def test_geometric_means_of_directions_have_their_own_floor():
-    """30 directions, each once: nothing is repeated, so the residuals tell the noise."""
+    """15 directions, each once: nothing is repeated, so the residuals tell the noise."""
     truth = tissue(150, seed=21)
     rng = np.random.default_rng(22)
-    bvecs = rng.normal(size=(30, 3))
+    bvecs = rng.normal(size=(15, 3))
     bvecs /= np.linalg.norm(bvecs, axis=1, keepdims=True)
-    bvals = np.repeat(B21, 30)
+    bvals = np.repeat(B21, 15)
     signals = magnitudes(truth, 100.0, seed=23, bvals=bvals)
     dwi = ik.DWI(signals, bvals, bvecs=np.tile(bvecs, (B21.size, 1)))
     off = [

@@ -11,6 +11,7 @@ from ivimkit.extend.diffusion_tensor import fractional_anisotropy
 from ivimkit.simulate.abdomen import ABDOMEN
 from ivimkit.simulate.brain import BRAIN
 from ivimkit.simulate.tissue_values import tissues_of_model
+from plain_kernels import interpreted
 
 B = np.array([0.0, 10, 50, 200, 800])
 
@@ -409,7 +410,9 @@ class TestPhantomOfAnyModel:
         b, te = np.tile([0.0, 100, 800], 2), np.repeat([50.0, 90], 3)
         model = made_of(relaxing, ("b", "echo_time"), T2)
         table = {"b": b, "echo_time": te}
-        made = simulate.phantom("brain", shape=(24, 28, 1), model=model, bvals=table, snr=None)
+        # Without compiling the model.
+        with interpreted():
+            made = simulate.phantom("brain", shape=(24, 28, 1), model=model, bvals=table, snr=None)
         same = Acquisition(b, variables={"echo_time": te})
         assert made.dwi.acquisition == same
         assert list(made.truth) == ["S0", "f", "D_star", "T2_blood", "D", "T2"]
@@ -427,7 +430,8 @@ class TestPhantomOfAnyModel:
     def test_directions(self):
         model = made_of(along, ("b", "gz"), EXTRA)
         table = {"b": [0, 800, 800], "gx": [0, 1, 0], "gy": 0, "gz": [0, 0, -2]}
-        made = simulate.phantom(shape=(16, 12, 1), model=model, bvals=table, snr=None)
+        with interpreted():
+            made = simulate.phantom(shape=(16, 12, 1), model=model, bvals=table, snr=None)
         assert made.dwi.acquisition.bvecs.tolist() == [[0, 0, 0], [1, 0, 0], [0, 0, -2]]
         pure = made.region("liver")
         S0, f, fast, more_fast, D_, more = (v[pure].astype(float) for v in made.truth.values())

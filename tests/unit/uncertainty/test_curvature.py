@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.engine.bind import bind
 from ivimkit.engine.cpu import estimate_chunk
 from ivimkit.engine.row_steps import estimate_row
 from ivimkit.extend import Compartment, Parameter, SignalModel, decay
-from ivimkit.kernels.templates import pasted_with_kernels, with_kernels
+from ivimkit.kernels.templates import filled, pasted_with_kernels, with_kernels
 from ivimkit.status import FitStatus
+from plain_kernels import plain
 
 B21 = np.array(ik.simulate.B21, dtype=float)
 TISSUE = [1000.0, 0.25, 0.025, 1e-3]
@@ -100,7 +100,7 @@ def test_eight_parameters_have_the_inverse_of_the_hessian():
     plan = estimator.plan(model, x, weight)
     voxel = with_kernels(type(estimator).voxel, ("signal_kernel", model.kernel))
     row = pasted_with_kernels(estimate_row, ("estimate_voxel", voxel))
-    driver = bind(estimate_chunk, ("estimate_row", row))
+    driver = plain(filled(estimate_chunk, ("estimate_row", row)))
     lower, upper = (np.array([[getattr(p, s) for p in model.parameters]])
                     for s in ("lower", "upper"))  # fmt: skip
     found, nothing = np.array([[*params, cost, 1.0]]), np.zeros((1, 1))

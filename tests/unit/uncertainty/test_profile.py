@@ -53,7 +53,8 @@ def least_cost(signal, fixed, value):
 
 @pytest.mark.parametrize("given", [True, False])
 def test_limits_are_those_of_another_optimiser(given):
-    signals = noisy(15.0, seed=3)
+    # What is given changes the rise alone: one voxel says it as three do.
+    signals = noisy(15.0, seed=3)[: 3 if given else 1]
     result = ik.fit(signals, B21, uncertainty="profile", sigma=15.0 if given else None)
     checked = 0
     for v, signal in enumerate(signals):
@@ -72,7 +73,7 @@ def test_limits_are_those_of_another_optimiser(given):
                 )
                 assert inside < rise < outside, (v, parameter.name, inside, outside)
                 checked += 1
-    assert checked >= 20
+    assert checked >= 7 * len(signals) - 1
 
 
 def kurtosis_signal(params, b):
@@ -140,7 +141,7 @@ def test_it_is_the_curvature_where_there_is_little_noise():
 
 def test_coverage_of_the_95_percent_interval():
     rng = np.random.default_rng(5)
-    n = 2000
+    n = 1200
     truth = np.stack(
         [np.full(n, 1000.0), rng.uniform(0.03, 0.4, n), rng.uniform(8e-3, 80e-3, n),
          rng.uniform(0.5e-3, 2.5e-3, n)], axis=1,
@@ -154,7 +155,7 @@ def test_coverage_of_the_95_percent_interval():
         for k, name in enumerate(result.model.names):
             low, high = result.interval[name]
             share = np.mean((low <= truth[:, k]) & (truth[:, k] <= high))
-            # The share of 2 000 voxels is known to 0.5 %.
+            # The share of 1 200 voxels is known to 0.6 %.
             assert 0.93 < share < 0.97, f"{name}: {share:.3f}"
 
 

@@ -200,21 +200,15 @@ def _chosen(
 
 def _counts(atoms: list[_Atoms], most: int) -> list[int]:
     """Return how many atoms of each compartment cover all to the same angle."""
-
-    def numbers(angle: float) -> list[int]:
-        return [
-            max(
-                min(_LEAST_ATOMS, len(a.radius)),
-                int((a.radius * (1.0 if k == len(atoms) - 1 else _LESS) > angle).sum()),
-            )
-            for k, a in enumerate(atoms)
-        ]
-
     angles = np.unique(np.concatenate([a.radius for a in atoms]))
-    for angle in angles:
-        if math.prod(numbers(angle)) <= most:
-            return numbers(angle)
-    return numbers(float(angles[-1]))
+    numbers = []
+    for k, a in enumerate(atoms):
+        scaled = np.sort(a.radius * (1.0 if k == len(atoms) - 1 else _LESS))
+        beyond = scaled.size - np.searchsorted(scaled, angles, side="right")
+        numbers.append(np.maximum(beyond, min(_LEAST_ATOMS, scaled.size)))
+    few = np.flatnonzero(np.prod(numbers, axis=0) <= most)
+    chosen = few[0] if few.size else -1
+    return [int(own[chosen]) for own in numbers]
 
 
 def plan(

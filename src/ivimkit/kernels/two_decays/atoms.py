@@ -187,6 +187,14 @@ def build_dictionary(
     return _built(b.tobytes(), weight.tobytes(), slow, fast, fraction, n1, n2)
 
 
+# With other bounds of one rate, those of the other stay.
+@functools.lru_cache(maxsize=64)
+def _rates(
+    b_bytes: bytes, weight_bytes: bytes, lower: float, upper: float, n: int
+) -> NDArray[np.float64]:
+    return even_rates(np.frombuffer(b_bytes), np.frombuffer(weight_bytes), lower, upper, n)
+
+
 # A protocol is fitted more than once: the maps and the ADC, region after region.
 @functools.lru_cache(maxsize=64)
 def _built(
@@ -199,8 +207,8 @@ def _built(
     n2: int,
 ) -> Dictionary:
     b, weight = np.frombuffer(b_bytes), np.frombuffer(weight_bytes)
-    rates1 = even_rates(b, weight, *slow, n1)
-    rates2 = even_rates(b, weight, *fast, n2)
+    rates1 = _rates(b_bytes, weight_bytes, *slow, n1)
+    rates2 = _rates(b_bytes, weight_bytes, *fast, n2)
     n1, n2 = rates1.size, rates2.size
     first, second = slice(0, n1), slice(padded(n1), padded(n1) + n2)
     n = padded(n1) + padded(n2)

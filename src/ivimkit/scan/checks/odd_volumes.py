@@ -50,7 +50,8 @@ def no_image(
         # One tissue without noise: a thought experiment, not a fault.
         same[:] = values[0] == 0.0
     zero = same & (values[0] == 0.0)
-    same &= zero | ~of_one_S0(dwi.acquisition.bvals, values)
+    if (same & ~zero).any():
+        same &= zero | ~of_one_S0(dwi.acquisition.bvals, values)
     negative = (np.where(finite, values, -np.inf).max(axis=0, initial=-np.inf) < 0.0) & ~broken
     same &= ~negative
     found: list[ScanFinding] = []
@@ -151,13 +152,12 @@ def not_diffusion(sample: VolumeSample) -> NDArray[np.bool_]:
     the similarity grows with the proximity of the b-values.
     """
     n = len(sample.bvals)
-    odd = np.zeros(n, dtype=bool)
+    odd: NDArray[np.bool_] = np.zeros(n, dtype=bool)
     if n < _MIN_VOLUMES:
         return odd
     own = np.sqrt(np.diag(sample.covariance))
     size = np.abs(sample.mean) + own
-    for v in range(n):
-        odd[v] = size[v] < _OTHER_SCALE * np.delete(size, v).min()
+    odd |= size < _OTHER_SCALE * _others(size).min(axis=1)
     if sample.n_voxels < _MIN_VOXELS or n < _MIN_VOLUMES_CONTRAST or not (own > 0.0).all():
         return odd
     one_S0 = of_one_S0(sample.bvals, sample.signal)
@@ -167,12 +167,17 @@ def not_diffusion(sample: VolumeSample) -> NDArray[np.bool_]:
     if np.median(best) < _ALIKE:
         return odd
     left = own * np.sqrt(np.clip(1.0 - best**2, 0.0, None))
-    least = _PRECISION * float(np.median(sample.mean))
-    for v in range(n):
-        usual = max(float(np.median(np.delete(left, v))), least)
-        if not one_S0[v] and not _LITTLE * usual <= own[v] <= _MUCH * usual:
-            odd[v] |= _strange(sample.bvals, correlation, v)
+    usual = np.maximum(np.median(_others(left), axis=1), _PRECISION * np.median(sample.mean))
+    unusual = ~((_LITTLE * usual <= own) & (own <= _MUCH * usual))
+    for v in np.flatnonzero(unusual & ~one_S0):
+        odd[v] |= _strange(sample.bvals, correlation, int(v))
     return odd
+
+
+def _others(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return all values but one, in a row for each that is left out, shape (n, n - 1)."""
+    n = len(values)
+    return np.tile(values, (n, 1))[~np.eye(n, dtype=bool)].reshape(n, n - 1)
 
 
 def _strange(bvals: NDArray[np.float64], correlation: NDArray[np.float64], v: int) -> bool:

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from ivimkit.scan.checks.finding import ScanFinding, named
 from ivimkit.scan.checks.volume_sample import VolumeSample
-from ivimkit.scan.checks.volume_scatter import relative_spread, repeat_scatter, shells_of
+from ivimkit.scan.checks.volume_scatter import (
+    grouped,
+    mean_of,
+    relative_spread,
+    repeat_scatter,
+    shells_of,
+)
 
 __all__ = ["rises"]
 
@@ -52,7 +58,7 @@ class _Decay:
             Columns of each shell, by ascending b.
         """
         sample = self.sample
-        shells = _grouped(bvals)
+        shells = grouped(bvals)
         weights = np.zeros((len(shells), len(bvals)))
         for row, columns in enumerate(shells):
             weights[row, columns] = 1.0 / len(columns)
@@ -107,7 +113,7 @@ def rises(
         return None
     b = sample.bvals.copy()
     for columns in shells:
-        b[columns] = sample.bvals[columns].mean()
+        b[columns] = mean_of(sample.bvals, columns)
     scatter = repeat_scatter(sample, shells, unweighted=True)
     decay = _Decay(sample, scatter, directional)
     excess, found = decay.excess(b)
@@ -141,10 +147,6 @@ def rises(
         f"{'does' if len(odd) == 1 else 'do'} not fit into a decay (volumes count from 0)",
         "Check that the b-values are in the order of the volumes",
     )
-
-
-def _grouped(bvals: NDArray[np.float64]) -> list[NDArray[np.intp]]:
-    return [np.flatnonzero(bvals == b) for b in np.unique(bvals)]
 
 
 def _numbers(sample: VolumeSample, columns: NDArray[np.intp]) -> tuple[int, ...]:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.scan.checks.volume_sample import VolumeSample
 
-__all__ = ["UNWEIGHTED", "relative_spread", "repeat_scatter", "roughness", "shells_of"]
+__all__ = [
+    "UNWEIGHTED",
+    "grouped",
+    "mean_of",
+    "relative_spread",
+    "repeat_scatter",
+    "roughness",
+    "shells_of",
+]
 
 UNWEIGHTED = 5.0
 """Below this b-value (s/mm^2), diffusion, pulsation and direction have no effect."""
@@ -18,8 +28,20 @@ _MAX_UNWEIGHTED_SCATTER = 0.05
 def shells_of(sample: VolumeSample, shell_numbers: NDArray[np.intp]) -> list[NDArray[np.intp]]:
     """Return the columns of the sample that are one shell, by ascending b-value."""
     own = shell_numbers[sample.positions]
-    shells = [np.flatnonzero(own == number) for number in np.unique(own)]
-    return sorted(shells, key=lambda columns: float(sample.bvals[columns].mean()))
+    return sorted(grouped(own), key=lambda columns: mean_of(sample.bvals, columns))
+
+
+def grouped(values: NDArray[Any]) -> list[NDArray[np.intp]]:
+    """Return the positions of each value that occurs, by ascending value."""
+    positions: dict[Any, list[int]] = {}
+    for position, value in enumerate(values.tolist()):
+        positions.setdefault(value, []).append(position)
+    return [np.array(positions[value], dtype=np.intp) for value in sorted(positions)]
+
+
+def mean_of(values: NDArray[np.float64], columns: NDArray[np.intp]) -> float:
+    """Return the mean of some values, mostly one."""
+    return float(values[columns[0]] if len(columns) == 1 else values[columns].mean())
 
 
 def relative_spread(mean: NDArray[np.float64]) -> float:
@@ -60,8 +82,8 @@ def roughness(sample: VolumeSample, shells: list[NDArray[np.intp]]) -> float:
 
     A decay is almost straight on a logarithmic scale between neighbouring b-values.
     """
-    b = np.array([sample.bvals[columns].mean() for columns in shells])
-    mean = np.array([sample.mean[columns].mean() for columns in shells])
+    b = np.array([mean_of(sample.bvals, columns) for columns in shells])
+    mean = np.array([mean_of(sample.mean, columns) for columns in shells])
     use = (b >= UNWEIGHTED) & (mean > 0.0)
     b, height = b[use], np.log(mean[use])
     if len(b) < 5:

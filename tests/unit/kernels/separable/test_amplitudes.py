@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize, nnls
 
-from drivers import share_out
-from ivimkit.engine.bind import bind
 from ivimkit.kernels.separable.amplitudes import _non_negative
+from plain_kernels import plain
 from tolerances import CLOSED_FORM
 
 
 def solved(gram, dots, total=-1.0):
     n = len(dots)
     share, passive = np.zeros(n), np.zeros(n)
-    driver = bind(share_out, ("kernel", _non_negative))
-    driver(n, gram.ravel(), dots, total, share, passive, np.zeros(2 * n), np.zeros(n * n))
+    solve = plain(_non_negative)
+    solve(n, gram.ravel(), dots, total, share, passive, np.zeros(2 * n), np.zeros(n * n))
     return share, passive
 
 

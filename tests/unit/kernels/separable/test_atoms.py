@@ -7,6 +7,7 @@ import pytest
 
 from ivimkit.kernels.separable import atoms, tensor_atom
 from ivimkit.kernels.separable.structure import Part, Structure
+from plain_kernels import plain
 from separable_models import MODELS, protocol, signals, truth
 from tolerances import CLOSED_FORM, DERIVATIVE
 
@@ -33,8 +34,7 @@ def central(function, p, i):
 @pytest.mark.parametrize("name", CASES)
 def test_slopes_and_second_derivatives(name):
     home = tensor_atom if name == "tensor" else atoms
-    atom = getattr(home, name).py_func
-    bend = getattr(home, f"{name}_bend").py_func
+    atom, bend = plain(getattr(home, name)), plain(getattr(home, f"{name}_bend"))
     variables, p = CASES[name]
     slopes = atom(*variables, p)[1]
     second = iter(bend(*variables, p))
@@ -47,7 +47,7 @@ def test_slopes_and_second_derivatives(name):
 
 
 def test_a_stretched_decay_is_1_at_b_0_without_slopes():
-    value, slopes = atoms.stretched.py_func(0.0, (1e-3, 0.3))
+    value, slopes = plain(atoms.stretched)(0.0, (1e-3, 0.3))
     assert value == 1.0
     np.testing.assert_allclose(slopes, 0.0, atol=1e-50)
 
@@ -62,7 +62,7 @@ def test_the_kernel_has_the_signal_and_its_slopes(name):
     expected = signals(name, params)
     for p, row in zip(params, expected, strict=True):
         for j in (0, 5, 17):
-            value, slopes = structure.kernel(x, j, p)
+            value, slopes = plain(structure.kernel)(x, j, p)
             assert value == pytest.approx(row[j], rel=CLOSED_FORM)
             for i in range(len(p)):
                 slope = central(lambda p, j=j: signals(name, np.array([p]))[0, j], list(p), i)
@@ -71,12 +71,12 @@ def test_the_kernel_has_the_signal_and_its_slopes(name):
 
 
 def test_an_atom_without_slopes_gets_differences():
-    plain = Part(lambda b, p: math.exp(-b * p[0]) * (1 - p[1] * b / 4000), 2, slopes=False)
-    structure = Structure((plain,), (False, False), ((2e-4, 3e-3), (0, 1)), (0, 0), (math.inf, 1))
+    part = Part(lambda b, p: math.exp(-b * p[0]) * (1 - p[1] * b / 4000), 2, slopes=False)
+    structure = Structure((part,), (False, False), ((2e-4, 3e-3), (0, 1)), (0, 0), (math.inf, 1))
     x = np.array([[0.0, 500.0, 1000.0]])
     # Inside, and at both ends of the range in which the second one has a meaning.
     for share in (0.0, 0.4, 1.0):
-        value, slopes = structure.kernel(x, 1, np.array([100.0, 1e-3, share]))
+        value, slopes = plain(structure.kernel)(x, 1, np.array([100.0, 1e-3, share]))
         decay = 100 * math.exp(-0.5)
         assert value == pytest.approx(decay * (1 - share / 8), rel=CLOSED_FORM)
         assert slopes[1] == pytest.approx(-500 * value, rel=1e-8)

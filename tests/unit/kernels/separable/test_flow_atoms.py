@@ -7,7 +7,11 @@ import ivimkit as ik
 from ivimkit.conventions import D_BLOOD
 from ivimkit.kernels.separable import flow_atoms
 from ivimkit.scan.gradient_timing import FOUR_LOBES, ONE_PAIR, OPPOSITE_PAIRS, TWO_PAIRS
+from plain_kernels import plain
 from tolerances import DERIVATIVE
+
+ballistic, ballistic_bend = plain(flow_atoms.ballistic), plain(flow_atoms.ballistic_bend)
+turning, turning_bend = plain(flow_atoms.turning), plain(flow_atoms.turning_bend)
 
 B, V = 50.0, 2.5
 # Code, then duration, separation and encoding time in ms.
@@ -37,7 +41,7 @@ def weighting(shape, t):
 
 def atom(shape, v, tau):
     code, *times = SHAPES[shape]
-    return flow_atoms.turning(B, *times, code, (v, tau))
+    return turning(B, *times, code, (v, tau))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -68,9 +72,9 @@ def test_limits_are_pseudo_diffusion_and_ballistic_flow(shape):
     columns |= {"gradient_separation": apart, "encoding_time": whole}
     [c] = ik.Acquisition([0, B], variables=columns).numbers_of("c")[1:]
     assert (c == 0.0) == (shape in ("compensated", "four lobes"))
-    ballistic = flow_atoms.ballistic(B, c, (V,))[0]
-    assert ballistic == pytest.approx(np.exp(-B * D_BLOOD - c**2 * V**2 / 6.0), rel=1e-14)
-    assert atom(shape, V, 1e9)[0] == pytest.approx(ballistic, rel=1e-6)
+    straight = ballistic(B, c, (V,))[0]
+    assert straight == pytest.approx(np.exp(-B * D_BLOOD - c**2 * V**2 / 6.0), rel=1e-14)
+    assert atom(shape, V, 1e9)[0] == pytest.approx(straight, rel=1e-6)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -79,7 +83,7 @@ def test_slopes_and_second_derivatives(shape):
     for tau in (0.3, 8.0, 150.0, 900.0):
         p = np.array([V, tau])
         slopes = atom(shape, *p)[1]
-        second = flow_atoms.turning_bend(B, *times, code, tuple(p))
+        second = turning_bend(B, *times, code, tuple(p))
         for i in range(2):
 
             def derivative(value, i=i, p=p):
@@ -102,10 +106,10 @@ def test_slopes_and_second_derivatives(shape):
 
 def test_ballistic_derivatives():
     c, h = 2.0, 1e-3
-    value, (slope,) = flow_atoms.ballistic(B, c, (V,))
-    up, down = (flow_atoms.ballistic(B, c, (V + s,))[0] for s in (h, -h))
+    value, (slope,) = ballistic(B, c, (V,))
+    up, down = (ballistic(B, c, (V + s,))[0] for s in (h, -h))
     assert slope == pytest.approx((up - down) / (2 * h), rel=1e-5)
-    [bend] = flow_atoms.ballistic_bend(B, c, (V,))
+    [bend] = ballistic_bend(B, c, (V,))
     assert bend == pytest.approx((up - 2 * value + down) / h**2, rel=1e-5)
 
 
@@ -115,4 +119,4 @@ def test_nothing_overflows():
             value, slopes = atom(shape, 1e3, tau)
             assert 0.0 <= value <= 1.0
             assert np.isfinite(slopes).all()
-    assert flow_atoms.turning(0.0, 0.0, 0.0, 0.0, 0.0, (V, 100.0)) == (1.0, (0.0, 0.0))
+    assert turning(0.0, 0.0, 0.0, 0.0, 0.0, (V, 100.0)) == (1.0, (0.0, 0.0))

@@ -1,24 +1,20 @@
 """Magnitudes of any model: the maximum of their likelihood, which SciPy finds no higher.
 
-The fits are made by the same code in plain Python, in one process of its own: nothing to compile.
+The fits are made by the same code in plain Python: nothing to compile.
 """
 
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import ivimkit as ik
-import separable_magnitudes
 from ivimkit.status import FitStatus
 from separable_magnitudes import (
     COILS,
     REFERENCE,
     SIGMA,
+    fit,
     magnitudes,
     minus_log_likelihood,
     setting,
@@ -42,37 +38,21 @@ def _biexp():
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    """Return what the fits give, in a dictionary: NAME-KIND.out and NAME-KIND.status."""
-    folder = tmp_path_factory.mktemp("magnitudes")
+def found():
+    """Return what the fits give, parameters and status, by model and kind."""
     reference = np.load(REFERENCE)
-    given = {}
+    made = {}
     for kind, known in KINDS.items():
         for name in MODELS:
-            given[f"{name}-{kind}.rows"] = reference[f"{name}.rows"][:N]
-            given[f"{name}-{kind}.sigma"] = SIGMA[name] if known else math.nan
-            given[f"{name}-{kind}.coils"] = COILS[name]
-        given[f"biexp-{kind}.rows"] = _biexp()
-        given[f"biexp-{kind}.sigma"] = 60.0 if known else math.nan
-        given[f"biexp-{kind}.coils"] = 1
+            sigma = SIGMA[name] if known else math.nan
+            made[f"{name}-{kind}"] = fit(name, reference[f"{name}.rows"][:N], sigma, COILS[name])
+        made[f"biexp-{kind}"] = fit("biexp", _biexp(), 60.0 if known else math.nan, 1)
     noise = magnitudes(np.zeros((4, 24)), 50.0, 1, seed=3)
-    given |= {"biexp-noise.rows": np.pad(noise[:, :21], ((0, 0), (0, 3)))}
-    given |= {"biexp-noise.sigma": 50.0, "biexp-noise.coils": 1}
+    made["biexp-noise"] = fit("biexp", np.pad(noise[:, :21], ((0, 0), (0, 3))), 50.0, 1)
     clean = signals("kurtosis", truth("kurtosis", 2))
-    given |= {"kurtosis-clear.rows": clean + np.random.default_rng(4).normal(0, 1e-2, clean.shape)}
-    given |= {"kurtosis-clear.sigma": math.nan, "kurtosis-clear.coils": 1}
-    np.savez(folder / "in.npz", **given)
-    subprocess.run(
-        [
-            sys.executable,
-            Path(separable_magnitudes.__file__),
-            folder / "in.npz",
-            folder / "out.npz",
-        ],
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
-        check=True,
-    )
-    return dict(np.load(folder / "out.npz"))
+    clear = clean + np.random.default_rng(4).normal(0, 1e-2, clean.shape)
+    made["kurtosis-clear"] = fit("kurtosis", clear, math.nan, 1)
+    return made
 
 
 def _values(name, kind, rows, out, coils):
@@ -89,7 +69,7 @@ def _values(name, kind, rows, out, coils):
 @pytest.mark.parametrize("name", MODELS)
 def test_it_is_the_maximum_of_the_likelihood(found, name, kind):
     reference = np.load(REFERENCE)
-    out, status = found[f"{name}-{kind}.out"], found[f"{name}-{kind}.status"]
+    out, status = found[f"{name}-{kind}"]
     assert not (status & int(FitStatus.NOT_CONVERGED | FitStatus.NO_SIGNAL)).any()
     values = _values(name, kind, reference[f"{name}.rows"][:N], out, COILS[name])
     assert (values - reference[f"{name}.{kind}"][:N]).max() < SAME_MAXIMUM
@@ -110,7 +90,7 @@ def test_two_decays_are_what_the_fast_path_finds(found, kind):
         sigma=60.0 if KINDS[kind] else None,
     )
     theirs = np.column_stack([fast.params, np.zeros((len(rows), 2)), fast.maps["sigma"]])
-    ours = found[f"biexp-{kind}.out"]
+    ours, _ = found[f"biexp-{kind}"]
     difference = _values("biexp", kind, rows, ours, 1) - _values("biexp", kind, rows, theirs, 1)
     assert np.abs(difference).max() < SAME_MAXIMUM
     np.testing.assert_allclose(ours[:, 6], theirs[:, 6], rtol=1e-4)
@@ -118,13 +98,13 @@ def test_two_decays_are_what_the_fast_path_finds(found, kind):
 
 
 def test_noise_alone_is_no_signal_or_flagged(found):
-    status = found["biexp-noise.status"]
+    _, status = found["biexp-noise"]
     hidden = FitStatus.NO_SIGNAL | FitStatus.PERFUSION_NOT_DETECTED | FitStatus.TISSUE_NOT_DETECTED
     assert ((status & int(hidden)) != 0).all()
 
 
 def test_high_signal_to_noise_gives_the_least_squares_fit(found):
     true = truth("kurtosis", 2)
-    out = found["kurtosis-clear.out"]
+    out, _ = found["kurtosis-clear"]
     np.testing.assert_allclose(out[:, :5], true, rtol=5e-3)
     np.testing.assert_allclose(out[:, 7], np.sqrt(out[:, 5] / (24 - 5)), rtol=1e-3)

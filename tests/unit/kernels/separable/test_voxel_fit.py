@@ -1,13 +1,9 @@
 """Fits of several compartments: the global optimum inside the bounds, whatever the signal.
 
-Most fits are made by the same code in plain Python, in one process of its own: nothing to compile.
+The fits are made by the same code in plain Python: nothing to compile.
 """
 
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,25 +12,15 @@ import separable_models
 from ivimkit.kernels.separable.dictionary import evaluate, plan
 from ivimkit.status import FitStatus
 from separable_cases import CASES, HIDDEN, REFERENCE, SEARCHED, N
-from separable_models import MODELS, protocol, signals, truth
+from separable_cases import case as case_of
+from separable_models import MODELS, fit, protocol, signals, truth
 from tolerances import NOISE_FREE, OPTIMUM, SAME_COST
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def found():
     """Return parameters with cost and passes, and status, of every case."""
-    folder = tmp_path_factory.mktemp("separable")
-    given = {}
-    for case, (rows, low, high) in CASES.items():
-        given |= {f"{case}.rows": rows, f"{case}.lower": low, f"{case}.upper": high}
-    np.savez(folder / "in.npz", **given)
-    subprocess.run(
-        [sys.executable, Path(separable_models.__file__), folder / "in.npz", folder / "out.npz"],
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
-        check=True,
-    )
-    fits = np.load(folder / "out.npz")
-    return {case: (fits[f"{case}.out"], fits[f"{case}.status"]) for case in CASES}
+    return {case: fit(case.split("-")[0], *case_of(case)) for case in CASES}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -53,7 +39,7 @@ def test_a_minimum_that_no_tuple_of_the_dictionary_shows(found):
 def test_it_is_the_optimum(found, case):
     reference = np.load(REFERENCE)
     # Noise is drawn by NumPy, which promises the same numbers of one version only.
-    rows = CASES[case][0][:2]
+    rows = case_of(case)[0][:2]
     np.testing.assert_allclose(rows, reference[f"{case}.rows"][: len(rows)], rtol=1e-12)
     cost = found[case][0][:2, -2]
     assert (cost <= reference[f"{case}.costs"][: len(rows)] * OPTIMUM).all()
@@ -62,7 +48,7 @@ def test_it_is_the_optimum(found, case):
 @pytest.mark.parametrize("case", CASES)
 def test_it_keeps_its_bounds_and_says_its_cost(found, case):
     name = case.split("-")[0]
-    rows, low, high = CASES[case]
+    rows, low, high = case_of(case)
     out, status = found[case]
     weight = protocol(name)[1]
     fitted = status & (FitStatus.NO_SIGNAL | FitStatus.NOT_CONVERGED) == 0

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from drivers import refine_all
-from ivimkit.engine.bind import bind
+from ivimkit.kernels.two_decays import descent
 from ivimkit.kernels.two_decays.atoms import build_dictionary
-from ivimkit.kernels.two_decays.descent import refine, squared_residual
+from ivimkit.kernels.two_decays.fitted_decays import Box
+from plain_kernels import plain
 from tolerances import CLOSED_FORM, NOISE_FREE, SAME_COST
 
 B = np.zeros(24)
@@ -16,14 +16,13 @@ B[:21] = [0, 10, 20, 30, 40, 60, 80, 100, 120, 140, 160, 180, 200, 300, 400, 500
           900, 1000]  # fmt: skip
 WEIGHT = np.where(np.arange(24) < 21, 1.0 + np.arange(24) % 3, 0.0)
 BOX = (0.0, math.inf, 0.0, 1.0, 2e-3, 0.2, 0.0, 5e-3)
+refine, squared_residual = plain(descent.refine), plain(descent.squared_residual)
 TABLE = build_dictionary(B, WEIGHT, (0.0, 5e-3), (2e-3, 0.2), (0.0, 1.0), 16, 8).table
 
 
 def refined(signals, start=(1.2e-3, 0.02), box=BOX):
-    out = np.empty((len(signals), 9))
-    driver = bind(refine_all, ("kernel", refine))
-    driver(B, np.sqrt(WEIGHT), signals, np.array(start), np.array(box), TABLE, out)
-    return out
+    bounds, root_weight = Box(*map(float, box)), np.sqrt(WEIGHT)
+    return np.array([refine(B, root_weight, s, *start, bounds, TABLE) for s in signals])
 
 
 def signal(params):
@@ -43,7 +42,7 @@ def costs(signals, params):
 
 
 def test_noise_free_truth():
-    truth, signals = tissue(300, 0.0, seed=0)
+    truth, signals = tissue(25, 0.0, seed=0)
     found = refined(signals)
     assert (found[:, 8] == 0).all()
     np.testing.assert_allclose(found[:, :4], truth, rtol=NOISE_FREE)
@@ -51,7 +50,7 @@ def test_noise_free_truth():
 
 @pytest.mark.parametrize("sigma", [1.0, 30.0, 100.0])
 def test_cost_is_that_of_the_parameters(sigma):
-    _, signals = tissue(500, sigma, seed=1)
+    _, signals = tissue(20, sigma, seed=1)
     found = refined(signals)
     np.testing.assert_allclose(found[:, 4], costs(signals, found), rtol=SAME_COST)
     i = 7
@@ -76,7 +75,7 @@ def gain_left(signals, params):
 
 
 def test_it_ends_at_a_stationary_point():
-    _, signals = tissue(500, 20.0, seed=2)
+    _, signals = tissue(60, 20.0, seed=2)
     found = refined(signals)
     r1, r2, a1, a2 = found[:, :4].T
     inside = (
@@ -100,7 +99,7 @@ def test_it_ends_at_a_stationary_point():
     ],
 )
 def test_no_feasible_step_lowers_the_cost(box):
-    _, signals = tissue(200, 20.0, seed=3)
+    _, signals = tissue(30, 20.0, seed=3)
     start = np.clip([0.9e-3, 0.015], [box[6], box[4]], [box[7], box[5]])
     found = refined(signals, start=start, box=box)
     assert ((found[:, 0] >= box[6]) & (found[:, 0] <= box[7])).all()
@@ -126,7 +125,7 @@ def test_no_feasible_step_lowers_the_cost(box):
 
 
 def test_detectability_is_the_squared_amplitude_over_its_variance():
-    _, signals = tissue(100, 10.0, seed=5)
+    _, signals = tissue(30, 10.0, seed=5)
     found = refined(signals)
     for row in found[found[:, 8] == 0]:
         r1, r2, a1, a2 = row[:4]

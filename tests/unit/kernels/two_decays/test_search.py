@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from drivers import finish_one
-from ivimkit.engine.bind import bind
+from ivimkit.kernels.two_decays import fitted_decays
 from ivimkit.kernels.two_decays.atoms import build_dictionary
-from ivimkit.kernels.two_decays.fitted_decays import MERGED, UNFINISHED, Box, Fit, better
+from ivimkit.kernels.two_decays.fitted_decays import MERGED, UNFINISHED, Box, Fit
 from ivimkit.kernels.two_decays.one_decay import refit_merged
 from ivimkit.kernels.two_decays.search import persist
+from plain_kernels import plain
 from tolerances import CLOSED_FORM, NOISE_FREE
+
+better = plain(fitted_decays.better)
 
 B = np.array([0.0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800, 0, 0, 0])
 WEIGHT = np.where(np.arange(16) < 13, 1.0, 0.0)
@@ -21,10 +23,8 @@ TABLE = build_dictionary(B, WEIGHT, (0.0, 5e-3), (2e-3, 0.2), (0.0, 1.0), 16, 8)
 
 
 def finished(which, signal, start, end, box=BOX):
-    out = np.empty(9)
-    driver = bind(finish_one, ("kernel", which))
-    driver(B, np.sqrt(WEIGHT), signal, np.array(start), end, np.array(box), TABLE, out)
-    return out
+    begun = Fit(*map(float, start), math.inf, 0.0, 0.0, 1, end)
+    return np.array(plain(which)(B, np.sqrt(WEIGHT), signal, begun, box, TABLE))
 
 
 def best_single_decay(signal, low, high):
