@@ -24,7 +24,7 @@ def test_nothing_is_left(run, scan, folder, monkeypatch, where):
     name = {"load": "ivimkit.io.load", "save": "ivimkit.io.map_folder.write_json"}[where]
     monkeypatch.setattr(name, interrupted)
     before = sorted(folder.iterdir())
-    result = run("fit", scan, code=130)
+    result = run("fit", scan, "--no-figures", code=130)
     assert "interrupted: nothing is left half-written" in result.stderr
     assert sorted(folder.iterdir()) == before
 
@@ -41,7 +41,7 @@ def test_earlier_result_is_kept(run, scan, folder, monkeypatch):
         write(path, *args)
 
     monkeypatch.setattr(map_folder, "write_image", interrupted)
-    run("fit", scan, "--bmax", "400", "--overwrite", code=130)
+    run("fit", scan, "--bmax", "400", "--overwrite", "--no-figures", code=130)
     assert {path: path.read_bytes() for path in sorted(out.rglob("*"))} == before
 
 
