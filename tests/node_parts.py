@@ -1,7 +1,7 @@
 """Parts for tests of the node: tiny studies, stand-ins for its child processes, and peers.
 
 The stand-ins are started as processes, as the real ones are, but take 20 ms: what is tested is the
-node. This file is also the program of a node with stand-ins, to be killed.
+node.
 """
 
 from __future__ import annotations
@@ -20,15 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
-
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import MRImageStorage, Verification
 
+from fork_server import start_process
 from ivimkit.node import Node, load_settings
 from ivimkit.node.commands import Commands
 from ivimkit.node.connections import hang_up, mend
@@ -194,10 +192,11 @@ class NodeProcess:
 
     def start(self) -> NodeProcess:
         """Start it, and wait until it listens."""
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, str(self.settings), str(self.expected)],
+        self.process = start_process(
+            "import sys; from node_parts import run_node; run_node(*sys.argv[1:])",
+            [self.settings, self.expected],
+            imports=("node_parts",),
             stdout=subprocess.PIPE,
-            text=True,
         )
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())
@@ -306,7 +305,8 @@ def events(folder: Path, name: str) -> list[dict[str, Any]]:
     return [line for line in log_of(folder) if line["event"] == name]
 
 
-def _main(settings: str, expected: str) -> None:
+def run_node(settings: str, expected: str) -> None:
+    """Run a node with stand-ins until it is told to end, or killed; print its port."""
     path = Path(settings)
     node = Node(
         load_settings(path),
@@ -319,7 +319,3 @@ def _main(settings: str, expected: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: node.stop())
     node.run()
     os._exit(0)
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])

@@ -10,6 +10,7 @@ each parameter has one more, "uncertain", which only fits with a posterior set.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntFlag
 from typing import Any, NamedTuple, Protocol, Self
@@ -301,29 +302,27 @@ _NOTHING_BEYOND = "Nothing lies beyond, so the data do not tell the value: distr
 
 def _flags(code: int, model: Explained | None) -> list[tuple[str, str, str]]:
     """Return (name, sentence, advice) of each flag that is set in `code`."""
-    found = [texts for flag, *texts in _all_flags(model) if code & flag]
-    return [(name, sentence, advice) for name, sentence, advice in found] or [
-        ("OK", *_SENTENCES[FitStatus.OK])
-    ]
+    found = [texts for flag, texts in _texts(model) if code & flag]
+    return found or [("OK", *_SENTENCES[FitStatus.OK])]
 
 
-def _all_flags(model: Explained | None) -> list[tuple[int, str, str, str]]:
-    """Return (flag, name, sentence, advice) of every flag of a model."""
-    found = [(flag, name, *texts) for flag, (name, texts) in _reasons(model).items()]
+def _texts(model: Explained | None) -> Iterator[tuple[int, tuple[str, str, str]]]:
+    """Yield all flags of a model, each with its name, sentence and advice."""
+    for flag, (name, texts) in _reasons(model).items():
+        yield int(flag), (name, *texts)
     for index, parameter in enumerate(model.parameters if model else ()):
         for side, flag in (("lower", at_lower(index)), ("upper", at_upper(index))):
             bound = getattr(parameter, side)
-            found.append(
+            yield (
+                flag,
                 (
-                    flag,
                     f"{parameter.name}_AT_{side.upper()}_BOUND",
                     f"{parameter.symbol} is at its {side} bound ({bound:g}).",
                     _BEYOND if can_be_widened(parameter, side) else _NOTHING_BEYOND,
-                )
+                ),
             )
     for flag, parameter in _uncertain(model):
-        found.append((flag, f"{parameter.name}_UNCERTAIN", _off(parameter), _UNCERTAIN_ADVICE))
-    return found
+        yield flag, (f"{parameter.name}_UNCERTAIN", _off(parameter), _UNCERTAIN_ADVICE)
 
 
 def _uncertain(model: Explained | None) -> list[tuple[int, Parameter]]:
@@ -410,11 +409,7 @@ def explain(model: Explained | None = None) -> dict[int, tuple[str, str, str]]:
     model : SignalModel, optional
         The fitted model; without it the flags that all models have.
     """
-    flags = [0, *_reasons(model)]
-    for index in range(len(model.parameters) if model else 0):
-        flags += [at_lower(index), at_upper(index)]
-    flags += [flag for flag, _ in _uncertain(model)]
-    return {flag: _flags(flag, model)[0] for flag in flags}
+    return {0: ("OK", *_SENTENCES[FitStatus.OK]), **dict(_texts(model))}
 
 
 def in_words(name: str, model: Explained) -> str:
@@ -611,8 +606,8 @@ class StatusCodes:
     def flags(self, model: Explained) -> dict[str, int]:
         """Return the number of voxels of every flag that occurs, see `count`."""
         total: dict[str, int] = {}
-        every = _all_flags(model)
+        every = list(_texts(model))
         for code, number in zip(self.codes.tolist(), self.numbers.tolist(), strict=True):
-            for name in [name for flag, name, _, _ in every if code & flag] or ["OK"]:
+            for name in [texts[0] for flag, texts in every if code & flag] or ["OK"]:
                 total[name] = total.get(name, 0) + number
         return total

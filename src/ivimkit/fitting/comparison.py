@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import chdtrc, fdtrc, softmax
 
 from ivimkit import methods
 from ivimkit.engine import Progress, evaluate
@@ -557,6 +556,8 @@ def _judge(
 ) -> Comparison:
     """Score all models in all voxels in which each of them has a fit."""
     fits = list(results.values())
+    from scipy.special import softmax  # Slow to load, and few fits need it.
+
     _require_same_data(fits)
     inside = fits[0].mask
     fair = inside & (np.bitwise_or.reduce([r.status for r in fits]) & int(FAILED) == 0)
@@ -640,6 +641,8 @@ def _tested(
     alpha: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return p-values and a weight of 1 for the model taken, shape (n_models, n_voxels)."""
+    from scipy.special import chdtrc, fdtrc  # Slow to load, and few fits need it.
+
     order = np.argsort(free, kind="stable")
     p_values = np.full(cost.shape, np.nan)
     taken = np.full(cost.shape[1], order[0])

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import chdtri
 
 from ivimkit.errors import NoiseError, OptionError, ShapeError
 from ivimkit.noise.measurable import require_measurable
@@ -291,6 +290,8 @@ def _guess(low: float, high: float) -> str:
 
 
 def _quartile_ratio(degrees: float) -> float:
+    from scipy.special import chdtri  # Slow to load, and few need it.
+
     return float(chdtri(degrees, 0.25) / chdtri(degrees, 0.75))
 
 

@@ -10,7 +10,6 @@ from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 from ivimkit.errors import InputError, NoiseError, OptionError
 from ivimkit.noise.noise_estimate import NoiseEstimate
@@ -219,6 +218,8 @@ def without_gaps(dwi: DWI) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     is_missing : ndarray of bool, shape (x, y, z, n_volumes)
         Which values were filled in.
     """
+    from scipy.ndimage import uniform_filter  # Slow to load, and few need it.
+
     signal = np.array(dwi.signal, dtype=np.float64)
     missing = ~np.isfinite(signal)
     if dwi.value_weights is not None:

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri, gammaln
 
 from ivimkit.errors import OptionError
 
@@ -86,6 +85,8 @@ def median_of_chi2(
     degrees: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the median of chi-squared, and its density at the median times the median."""
+    from scipy.special import chdtri, gammaln  # Slow to load, and few need it.
+
     middle = np.asarray(chdtri(degrees, 0.5), dtype=np.float64)
     half = 0.5 * degrees
     return middle, np.exp(half * np.log(0.5 * middle) - 0.5 * middle - gammaln(half))

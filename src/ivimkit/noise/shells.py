@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri
 
 from ivimkit.noise.pooling import evenly
 from ivimkit.noise.repeats import repeated, sum_of_squares
@@ -163,6 +162,8 @@ def _summary(
     b: NDArray[np.float64],
     n_images: float,
 ) -> ShellSignal:
+    from scipy.special import chdtri  # Slow to load, and few need it.
+
     sigma = np.nan
     if groups and mean.n:
         degrees = sum(len(group) - 1 for group in groups)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from ivimkit.errors import AcquisitionWarning, InputError, NoiseError
 from ivimkit.fitting.fit import fit
@@ -226,6 +225,8 @@ def _decays_of(
     b: NDArray[np.float64], volumes: NDArray[np.float64], signal: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return the roots of the weights, the decays, and the share of each in that sum."""
+    from scipy.optimize import nnls  # Slow to load, and few need it.
+
     root = np.sqrt(volumes)
     decays = np.exp(-np.outer(b, _RATES))
     share, _ = nnls(root[:, np.newaxis] * decays, root * signal, maxiter=50 * _RATES.size)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit.errors import OptionError, RegionWarning, ShapeError
 from ivimkit.extend.derived_maps import describe
 from ivimkit.fitting.result import FitResult
-from ivimkit.quality.distribution import distribution
+from ivimkit.quality.distribution import centre_and_spread, distribution
 from ivimkit.quality.region_extent import diameter_mm, volume_ml
 from ivimkit.quality.region_fit import roi_fit
 from ivimkit.quality.table_rows import labelled, map_names, table_of
@@ -24,7 +24,7 @@ from ivimkit.status import count
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["roi_status", "roi_table"]
+__all__ = ["region_values", "roi_status", "roi_table"]
 
 
 def roi_table(
@@ -127,6 +127,51 @@ def roi_table(
             }
     order = [(region, name) for region in inside for name in names]
     return table_of({key: rows[key] for key in order}, ("region", "map"))
+
+
+def region_values(
+    result: FitResult,
+    labels: ArrayLike | Labels,
+    maps: Sequence[str],
+    statistic: str,
+    *,
+    reliable_only: bool = False,
+) -> dict[tuple[str, str], float]:
+    """Return one column of `roi_table`, by region and map, without computing the others.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    labels : Labels or array_like of int, shape of the maps
+        Region of each voxel; 0 is none.
+    maps : sequence of str
+        Which maps.
+    statistic : str
+        The column, ``roi_fit`` or one of centre and spread.
+    reliable_only : bool
+        Whether to use only voxels whose value the data identify; not for ``roi_fit``.
+
+    Raises
+    ------
+    ShapeError
+        If the labels have another shape than the maps, or there is no region.
+    OptionError
+        If the result has no such map, or its mean signals cannot be fitted.
+    """
+    known, names = labelled(labels, result), map_names(result, maps)
+    inside = {region: np.nonzero(np.atleast_1d(known[region])) for region in known}
+    fits = _fits(result, known, statistic == "roi_fit")
+    found = {}
+    for name in names:
+        values = np.atleast_1d(result.reliable(name) if reliable_only else result.maps[name])
+        for position, (region, at) in enumerate(inside.items()):
+            found[region, name] = (
+                centre_and_spread(np.asarray(values[at], dtype=np.float64))[statistic]
+                if fits is None
+                else float(_fitted(fits, name, position)[statistic])
+            )
+    return {(region, name): found[region, name] for region in inside for name in names}
 
 
 def roi_status(

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError, RegionWarning, ShapeError
-from ivimkit.quality.region_tables import roi_table
+from ivimkit.extend.derived_maps import describe
+from ivimkit.quality.region_tables import region_values
 from ivimkit.scan.labels import Labels
 
 if TYPE_CHECKING:
@@ -97,23 +98,16 @@ def repeat_values(
         raise OptionError("there is no scan; expected two or more of each subject. Name them")
     first = next(one for of_subject in scans.values() for one in of_subject)
     wanted = [n for n in first.model.shown_maps if n in first.maps] if maps is None else list(maps)
-    tables = []
+    rows = []
     for subject, results in scans.items():
         for session, result in enumerate(results, start=1):
             regions = _labels_of(labels, subject, session, len(results), result)
-            table = roi_table(
-                result,
-                regions,
-                maps=wanted,
-                mean_fit=statistic == "roi_fit",
-                reliable_only=reliable_only,
-            )
-            found = table.reset_index()[["region", "map", "unit", statistic]]
-            found = found.rename(columns={statistic: "value"})
-            found.insert(0, "session", session)
-            found.insert(0, "subject", subject)
-            tables.append(found)
-    return pd.concat(tables, ignore_index=True)
+            found = region_values(result, regions, wanted, statistic, reliable_only=reliable_only)
+            rows += [
+                (subject, session, *key, describe(key[1], result.model.quantities).unit, value)
+                for key, value in found.items()
+            ]
+    return pd.DataFrame(rows, columns=[*KEYS, "unit", "value"])
 
 
 def _labels_of(

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 __all__ = ["LIBRARY", "Field", "composed", "flow"]
 
@@ -77,6 +76,8 @@ def composed(first: Field, then: Field) -> Field:
     then : ndarray, shape (3, x, y, z)
         Displacement at the place that is reached.
     """
+    from scipy import ndimage  # A third of a second, and few scans need it.
+
     index = np.indices(first.shape[1:], dtype=np.float32) + first
     further = [
         ndimage.map_coordinates(part, index, output=np.dtype(np.float32), order=1, mode="nearest")

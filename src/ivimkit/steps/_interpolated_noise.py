@@ -26,7 +26,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ivimkit import noise
 from ivimkit.engine.run import default_threads, in_threads
@@ -60,6 +59,8 @@ Places = Callable[[int], NDArray[np.float64] | None]
 @functools.cache
 def _shares() -> NDArray[np.float64]:
     """Return the share of the noise of values between two voxels of a line."""
+    from scipy import ndimage  # A third of a second, and few scans need it.
+
     one = np.zeros(2 * _REACH + 1)
     one[_REACH] = 1.0
     between = np.linspace(0.0, 1.0, _N_SHARES)
@@ -193,6 +194,8 @@ def _unseen(
     sigma: float,
 ) -> Volume:
     """Return the variance of what moved volumes do not show, in steps, in units of the noise."""
+    from scipy import ndimage  # A third of a second, and few scans need it.
+
     white = np.random.default_rng(_SEED).standard_normal(sharp.shape).astype(np.float32)
 
     def blurred(volume: int) -> tuple[Volume, Volume]:
@@ -223,6 +226,8 @@ def _there_and_back(
     outside: NDArray[np.bool_],
 ) -> Volume:
     """Return an image moved as a scanner would show it, and read where its tissue then is."""
+    from scipy import ndimage  # A third of a second, and few scans need it.
+
     below = np.floor(origin[-1])
     share = origin[-1] - below
     filtered = ndimage.spline_filter(image, order=_SINC, mode="mirror")
@@ -238,6 +243,8 @@ def _there_and_back(
 
 def _inverse(index: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return where each voxel comes from: the place that is read at it."""
+    from scipy import ndimage  # A third of a second, and few scans need it.
+
     own = np.indices(index.shape[1:], dtype=np.float64)
     apart = index - own
     found = own - apart

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 __all__ = ["LIBRARY", "TRANSFORMS", "Match", "Registration", "library_is_installed", "one_thread"]
 
@@ -186,6 +185,8 @@ class Registration:
 
     def _smoothed(self, values: NDArray[np.float32]) -> list[Any]:
         """Return an image as the levels of the search need it."""
+        from scipy import ndimage  # A third of a second, and few scans need it.
+
         widths = [np.array(mm) / self._spacing for _, mm in _LEVELS]
         return [
             self._image(

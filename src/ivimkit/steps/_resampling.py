@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 __all__ = [
     "CUBIC",
@@ -83,6 +82,8 @@ def read_at(
         NaN outside the volume and where values are missing. Not lower than the lowest value, which
         a spline falls short of next to edges, or 0.
     """
+    from scipy import ndimage  # A third of a second, and few scans need it.
+
     missing = ~np.isfinite(volume)
     whole = filled(volume, missing)
     values = ndimage.map_coordinates(
@@ -106,6 +107,8 @@ def read_weights_at(
 
 
 def _share(values: NDArray[np.generic], index: NDArray[np.float64]) -> NDArray[np.float32]:
+    from scipy import ndimage  # A third of a second, and few scans need it.
+
     given = np.asarray(values, dtype=np.float32)
     return ndimage.map_coordinates(
         given, index, output=np.dtype(np.float32), order=LINEAR, mode="nearest"
@@ -127,6 +130,8 @@ def filled(volume: NDArray[np.float32], missing: NDArray[np.bool_]) -> NDArray[n
     ndarray, shape (x, y, z)
         The volume itself if none is missing, zeros if all are.
     """
+    from scipy import ndimage  # A third of a second, and few scans need it.
+
     if not missing.any():
         return volume
     if missing.all():

@@ -8,7 +8,6 @@ from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from ivimkit.errors import OptionError
 from ivimkit.extend.estimator import Estimator
@@ -137,6 +136,8 @@ class Curvature(Estimator):
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Compute the quantiles."""
+        from scipy.special import stdtrit  # Slow to load.
+
         unseen = [model.unseen_flag(name) for name in model.names]
         factors = [model.index(name) for product in model.products for name in product.factors]
         n_used = int(np.count_nonzero(weight))

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from ivimkit.errors import OptionError
 from ivimkit.extend.estimator import Estimator
@@ -280,6 +279,8 @@ class Profile(Estimator):
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Compute the quantiles."""
+        from scipy.special import stdtrit  # Slow to load, and few need it.
+
         selected = [
             0.0
             if p.name not in self._selected(model)

@@ -111,6 +111,20 @@ def fitted_once(phantom_folder, tmp_path_factory):
     return home
 
 
+@pytest.fixture(scope="session")
+def usual_once(phantom_folder, tmp_path_factory):
+    """The folder of a fit of all voxels of the phantom without any option."""
+    out = tmp_path_factory.mktemp("usual") / "out"
+    _run("fit", phantom_folder / "dwi.nii.gz", "--out", out, "--no-figures", "-q")
+    return out
+
+
+@pytest.fixture
+def usual(usual_once):
+    """That fit."""
+    return io.load_result(usual_once)
+
+
 @pytest.fixture
 def placed(fitted_once, phantom_folder, folder):
     """Return a function that puts one of these results beside the scan, as if made there."""

@@ -4,27 +4,54 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from ivimkit import Geometry, io, models, priors
+from ivimkit.cli import app
 
 QUICK = ("--method", "bayes", "--prior", "flat", "--sigma", "25")
 
 
-@pytest.fixture
-def bayes(fit, folder, made):
-    """Return a function that fits a slice of the phantom by bayes, inside its mask."""
+@pytest.fixture(scope="module")
+def a_slice(made, tmp_path_factory):
+    """The mask of one slice of the phantom, as a file."""
     inside = made.dwi.mask.astype(np.uint8)
     inside[:, :, 1:] = 0
-    io.save_map(inside, folder / "slice.nii.gz", made.dwi.geometry)
+    path = tmp_path_factory.mktemp("slice") / "slice.nii.gz"
+    io.save_map(inside, path, made.dwi.geometry)
+    return path
 
-    def _bayes(*args, mask="slice.nii.gz", **kwargs):
-        return fit("--mask", folder / mask, "--method", "bayes", *args, **kwargs)
+
+@pytest.fixture(scope="module")
+def printed(a_slice, phantom_folder):
+    """What a fit of that slice by bayes prints; its result is beside the mask, in ``auto``."""
+    out = ("--out", a_slice.with_name("auto"), "--no-figures")
+    words = ("fit", phantom_folder / "dwi.nii.gz", "--mask", a_slice, "--method", "bayes", *out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "80")
+        done = CliRunner().invoke(app, [str(word) for word in words])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture
+def auto(printed, a_slice):
+    """The result of that fit."""
+    return io.load_result(a_slice.with_name("auto"))
+
+
+@pytest.fixture
+def bayes(fit, a_slice):
+    """Return a function that fits the slice, or within another mask, by bayes."""
+
+    def _bayes(*args, mask=a_slice, **kwargs):
+        return fit("--mask", mask, "--method", "bayes", *args, **kwargs)
 
     return _bayes
 
 
-def test_prior(bayes, folder):
-    auto, flat = bayes(), bayes("--prior", "flat")
+def test_prior(bayes, auto):
+    flat = bayes("--prior", "flat")
     assert (auto.priors["all"].rule, flat.priors["all"].rule) == ("local", "flat")
     assert not np.array_equal(auto.maps["f"], flat.maps["f"], equal_nan=True)
     named = bayes("--option", "prior=flat")
@@ -39,9 +66,8 @@ def test_prior_of_an_organ(bayes):
     assert not np.array_equal(liver.maps["D"], kidney.maps["D"], equal_nan=True)
 
 
-def test_prior_of_a_file(bayes, folder):
-    first = bayes(out=folder / "first")
-    file = folder / "first" / "prior.npz"
+def test_prior_of_a_file(bayes, auto, a_slice, folder):
+    first, file = auto, a_slice.with_name("auto") / "prior.npz"
     again = bayes("--prior", file, out=folder / "again")
     assert again.priors["all"].same_as(first.priors["all"])
     np.testing.assert_array_equal(again.maps["D"], first.maps["D"])
@@ -49,8 +75,8 @@ def test_prior_of_a_file(bayes, folder):
     half = np.zeros(first.shape, np.uint8)
     half[:14] = first.mask[:14]
     io.save_map(half, folder / "half.nii.gz", first.geometry)
-    kept = bayes("--prior", file, mask="half.nii.gz")
-    own = bayes(mask="half.nii.gz")
+    kept = bayes("--prior", file, mask=folder / "half.nii.gz")
+    own = bayes(mask=folder / "half.nii.gz")
     inside = half.astype(bool)
     assert kept.priors["all"].same_as(first.priors["all"])
     assert not own.priors["all"].same_as(first.priors["all"])
@@ -68,12 +94,15 @@ def test_estimate(bayes):
     np.testing.assert_array_equal(bayes(*quick).maps["D_star"], found["mean"])
 
 
-def test_labels(bayes, folder, made):
-    every = {"mask": "mask.nii.gz"}
-    whole = bayes(**every)
-    liver = made.region("liver").astype(np.uint8)
+def test_labels(run, bayes, auto, a_slice, scan, folder, made):
+    (number,) = (label for label, name in made.label_names.items() if name == "liver")
+    liver = (made.labels == number).astype(np.uint8)
     io.save_map(liver, folder / "liver.nii.gz", made.dwi.geometry)
-    apart = bayes("--labels", folder / "liver.nii.gz", out=folder / "apart", **every)
+    options = ("--mask", a_slice, "--labels", folder / "liver.nii.gz", "--method", "bayes")
+    text = run("fit", scan, *options, "--out", folder / "apart", "--no-figures").stdout
+    inside = (liver > 0) & auto.mask
+    assert f"prior of region 1: local from {inside.sum()} voxels (auto: " in text
+    apart = io.load_result(folder / "apart")
     assert list(apart.priors) == ["0", "1"]
     assert {path.name for path in (folder / "apart").glob("*.npz")} == {
         "prior_0.npz",
@@ -83,10 +112,9 @@ def test_labels(bayes, folder, made):
     turn[0, 3] = made.dwi.shape[0] - 1
     turned = Geometry(made.dwi.affine @ turn)
     io.save_map(liver[::-1], folder / "turned.nii.gz", turned)
-    same = bayes("--labels", folder / "turned.nii.gz", out=folder / "turned", **every)
+    same = bayes("--labels", folder / "turned.nii.gz", out=folder / "turned")
     np.testing.assert_array_equal(same.maps["D"], apart.maps["D"])
-    inside = liver > 0
-    assert np.nanstd(apart.maps["D"][inside]) < np.nanstd(whole.maps["D"][inside])
+    assert np.nanstd(apart.maps["D"][inside]) < np.nanstd(auto.maps["D"][inside])
 
 
 def test_noise_of_bayes_and_of_varpro(fit, bayes, folder):
@@ -106,28 +134,18 @@ def test_coils(fit):
     assert not np.array_equal(one.maps["D"], four.maps["D"])
 
 
-def test_closing_table(run, scan, folder):
-    mask = ("--mask", folder / "mask.nii.gz")
-    result = run("fit", scan, *mask, "--method", "bayes", "--no-figures")
-    text = result.stdout
-    fitted = io.load_result(folder / "dwi_ivim")
-    table = text[: text.index("status ")]
+def test_closing_table(printed, auto, a_slice):
+    table = printed[: printed.index("status ")]
     rows = {line.split()[0]: line.split() for line in table.splitlines() if line}
     assert rows["map"][-3:] == ["sd", "bits", "voxels"]
-    sd = 1e3 * np.nanmedian(fitted.sd["D"])
-    bits = np.nanmedian(fitted.information["D"])
-    assert rows["D"][-3:] == [f"{sd:#.2g}", f"{bits:#.2g}", str(int(fitted.mask.sum()))]
-    assert not any("_sd" in line or "corr_" in line for line in text.splitlines())
-    n = fitted.mask.sum()
-    assert f"prior: local from {n} voxels (auto: voxels have neighbours)" in text
-    assert max(len(line) for line in text.splitlines() if str(folder) not in line) <= 80
-
-
-def test_closing_table_of_regions(run, scan, folder, made):
-    io.save_map(made.region("liver").astype(np.uint8), folder / "liver.nii.gz", made.dwi.geometry)
-    options = ("--mask", folder / "mask.nii.gz", "--labels", folder / "liver.nii.gz")
-    text = run("fit", scan, *options, "--method", "bayes", "--no-figures").stdout
-    assert f"prior of region 1: local from {made.region('liver').sum()} voxels (auto: " in text
+    sd = 1e3 * np.nanmedian(auto.sd["D"])
+    bits = np.nanmedian(auto.information["D"])
+    assert rows["D"][-3:] == [f"{sd:#.2g}", f"{bits:#.2g}", str(int(auto.mask.sum()))]
+    lines = printed.splitlines()
+    assert not any("_sd" in line or "corr_" in line for line in lines)
+    n = auto.mask.sum()
+    assert f"prior: local from {n} voxels (auto: voxels have neighbours)" in printed
+    assert max(len(line) for line in lines if str(a_slice.parent) not in line) <= 80
 
 
 def test_closing_table_of_curvature_has_no_bits(run, scan):

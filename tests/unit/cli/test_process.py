@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import ivimkit as ik
+from fork_server import start_process
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and pipes of POSIX")
 
@@ -34,15 +35,16 @@ sys.meta_path.insert(0, Sender())
 AT_THE_END = "atexit.register(os.kill, os.getpid(), {number})"
 
 
-def run(*arguments, before="", **options):
-    options = {"stdout": subprocess.PIPE, **options}
-    return subprocess.run(
-        [sys.executable, "-c", MAIN.format(before=before), *arguments],
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-        **options,
-    )
+def run(*arguments, before="", imports=("ivimkit.cli",), **options):
+    """Run the command in a process that has imported modules; None for one that has not."""
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    code = MAIN.format(before=before)
+    if imports is None:
+        words = [sys.executable, "-c", code, *arguments]
+        return subprocess.run(words, text=True, check=False, **options)
+    with start_process(code, arguments, imports=imports, **options) as process:
+        output, errors = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def run(*arguments, before="", **options):
 )
 def test_a_signal_during_imports(module, number):
     before = AT_AN_IMPORT.format(module=module, number=int(number))
-    done = run("node", "status", "--config", "none.toml", before=before)
+    done = run("node", "status", "--config", "none.toml", before=before, imports=None)
     assert done.returncode == 130
     assert done.stderr == "interrupted: nothing is left half-written\n"
 
@@ -75,7 +77,8 @@ def test_ctrl_c_during_a_step(tmp_path):
     dwi = ik.simulate.phantom(shape=(6, 5, 1), partial_volume=1).dwi
     ik.io.save_scan(dwi, tmp_path / "dwi.nii.gz")
     words = ("fit", "dwi.nii.gz", "--preprocess", "mask")
-    done = run(*words, before=INTERRUPTED_STEP, cwd=tmp_path)
+    imports = ("ivimkit.cli.jobs.fit_batch",)
+    done = run(*words, before=INTERRUPTED_STEP, imports=imports, cwd=tmp_path)
     assert done.returncode == 130
     assert done.stderr.endswith("interrupted: nothing is left half-written\n")
     assert "Traceback" not in done.stderr

@@ -80,6 +80,43 @@ def drawn(monkeypatch):
     return blank_figures(monkeypatch)
 
 
+def _built(*results, **options):
+    """Build a report with blank figures; return it, and what was to be drawn."""
+    with pytest.MonkeyPatch.context() as patch:
+        drawn = blank_figures(patch)
+        return ik.report.build(*results, **options), drawn
+
+
+@pytest.fixture(scope="module")
+def plain(result):
+    """The report without regions, and what it draws."""
+    return _built(result)
+
+
+@pytest.fixture(scope="module")
+def of_regions(result, labels):
+    """The report with regions, and what it draws."""
+    return _built(result, labels=labels)
+
+
+@pytest.fixture(scope="module")
+def of_lesion(result, labels):
+    """The report with regions and a lesion, and what it draws."""
+    return _built(result, labels=labels, lesion="lesion")
+
+
+@pytest.fixture(scope="module")
+def by_organ(scan):
+    """A fit with the prior of an organ."""
+    prior = ik.priors.Organ("liver")
+    return ik.fit(scan, method=ik.methods.Bayes(prior=prior), sigma=20.0)
+
+
+@pytest.fixture(scope="module")
+def segmented(scan):
+    return ik.fit(scan, method="segmented")
+
+
 def blocks(report, section, kind=object):
     """Return the blocks of one kind of a section, those beside each other too."""
     (found,) = [one for one in report.sections if one.id == section]
@@ -171,12 +208,12 @@ def test_nobody_is_named(page, result):
     assert result.provenance.sources[0]["sha256"] in page.text
 
 
-def test_names_are_shown_if_asked_for(drawn, result):
+def test_names_are_shown_if_asked_for(drawn, plain, result):
     report = ik.report.build(result, anonymous=False)
     text = words(report, "provenance")
     assert result.provenance.sources[0]["path"] in text
     assert f'"call": "ivimkit fit {NAME}_dwi.nii.gz"' in text
-    hidden = words(ik.report.build(result), "provenance")
+    hidden = words(plain[0], "provenance")
     assert NAME not in hidden
     assert '"role": "scan"' in hidden
 
@@ -195,8 +232,8 @@ def test_the_sentence_of_the_lesion_comes_first(page, result, labels):
     assert untied(lead.text) == f"Lesion: {text}."
 
 
-def test_tables_have_the_numbers(drawn, result, labels):
-    report = ik.report.build(result, labels=labels, lesion="lesion")
+def test_tables_have_the_numbers(of_lesion, result, labels):
+    report, _ = of_lesion
     table = ik.quality.roi_table(result, labels)
     shown = {block.caption: block for block in blocks(report, "regions", Table)}
     rows = {row[0]: row for row in shown["D (10⁻³ mm²/s)"].rows}
@@ -214,8 +251,8 @@ def test_tables_have_the_numbers(drawn, result, labels):
     assert [float(row[0]) for row in b_values] == result.acquisition.shell_bvals.tolist()
 
 
-def test_methods_and_references(drawn, result, labels):
-    report = ik.report.build(result, labels=labels, lesion="lesion")
+def test_methods_and_references(of_lesion, result):
+    report, _ = of_lesion
     paragraph, library = blocks(report, "methods", Code)
     (listed,) = [block.items for block in blocks(report, "methods") if hasattr(block, "numbered")]
     groups = re.findall(r" \[(\d+(?:, \d+)*)\]", paragraph.text)
@@ -228,12 +265,11 @@ def test_methods_and_references(drawn, result, labels):
         assert part in paragraph.text.replace("\u00a0", " ")
 
 
-def test_lights_of_the_quality_module(drawn, result, labels):
-    for regions, counted in (
-        (None, "in the whole mask."),
-        (labels, "spleen and muscle, each"),
+def test_lights_of_the_quality_module(plain, of_regions, result, labels):
+    for (report, _), regions, counted in (
+        (plain, None, "in the whole mask."),
+        (of_regions, labels, "spleen and muscle, each"),
     ):
-        report = ik.report.build(result, labels=regions)
         lamps, about = blocks(report, "checks")
         assert counted in about.text
         assert lamps.lights == ik.quality.lights(result, labels=regions)
@@ -245,16 +281,18 @@ def test_lights_of_the_quality_module(drawn, result, labels):
 # ------------------------------------------------------------------------------ the options
 
 
-def test_without_regions_there_is_no_such_section(drawn, result):
-    report = ik.report.build(result)
+def test_without_regions_there_is_no_such_section(plain):
+    report, drawn = plain
     assert [one.id for one in report.sections] == [one for one in SECTIONS if one != "regions"]
     assert "region_curves" not in drawn
 
 
-def test_reliable_voxels_only(drawn, result, labels):
+def test_reliable_voxels_only(drawn, of_lesion, result, labels):
     wanted, means = {None: "reliable", True: "reliable", False: "all"}, {}
     for choice, which in wanted.items():
-        page = ik.report.build(result, labels=labels, lesion="lesion", reliable_only=choice)
+        page = of_lesion[0]
+        if choice is not None:
+            page = ik.report.build(result, labels=labels, lesion="lesion", reliable_only=choice)
         tables = {block.caption: block for block in blocks(page, "regions", Table)}
         assert any(f"mean ± sd of {which} voxels" in caption for caption in tables)
         shown = {row[0]: row for row in tables["D* (10⁻³ mm²/s)"].rows}["muscle"]
@@ -289,9 +327,11 @@ def test_reference_by_name_and_as_a_mask(drawn, result, labels):
         ({"ring": 20.0, "reference": "liver", "gap": 0.0}, 20.0, 0.0, "liver"),
     ],
 )
-def test_the_ring(drawn, result, few, options, width, gap, tissue):
+def test_the_ring(of_lesion, result, few, options, width, gap, tissue):
     labels = few
-    report = ik.report.build(result, labels=labels, lesion="lesion", **options)
+    report, drawn = of_lesion
+    if options:
+        report, drawn = _built(result, labels=labels, lesion="lesion", **options)
     inside = result.mask if tissue == "tissue" else result.mask & labels[tissue]
     size = result.geometry.voxel_size
     ring = ik.quality.ring(labels["lesion"], size, gap=gap, width=width, within=inside)
@@ -300,16 +340,15 @@ def test_the_ring(drawn, result, few, options, width, gap, tissue):
     assert f"the {tissue} around it" in words(report, "summary")
 
 
-def test_title(drawn, result):
-    assert ik.report.build(result).title == "Report: bi-exponential IVIM"
+def test_title(drawn, plain, result):
+    assert plain[0].title == "Report: bi-exponential IVIM"
     assert ik.report.build(result, title="Mine").title == "Mine"
 
 
-def test_ranges_of_the_organ_of_the_fit(drawn, result):
+def test_ranges_of_the_organ_of_the_fit(drawn, plain, result):
     of_liver = replace(result, settings=replace(result.settings, organ="liver"))
     ik.report.build(of_liver)
-    ik.report.build(result)
-    first, last = drawn["mosaic"][0], drawn["mosaic"][-1]
+    first, last = drawn["mosaic"][0], plain[1]["mosaic"][-1]
     assert first[1]["limits"] == ik.organs.get("liver").display
     assert last[1]["limits"] is None
 
@@ -339,22 +378,18 @@ def test_a_fit_without_a_voxel_has_a_report():
     assert "have no value" in Page(html).text
 
 
-def test_regions_of_other_priors_have_no_fit_of_their_mean(drawn, scan, labels):
-    priors = ik.priors.Organ("liver")
-    result = ik.fit(scan, method=ik.methods.Bayes(prior=priors), sigma=20.0)
-    both = {"8": result.learned["all"], "9": result.learned["all"]}
-    report = ik.report.build(replace(result, learned=both), labels=labels)
+def test_priors_are_drawn_and_regions_of_several_have_no_fit_of_their_mean(
+    drawn, by_organ, labels
+):
+    both = {"8": by_organ.learned["all"], "9": by_organ.learned["all"]}
+    report = ik.report.build(replace(by_organ, learned=both), labels=labels)
     assert "region_curves" not in drawn
     heads = [block.head for block in blocks(report, "regions", Table)]
     assert not any("fit of the mean" in head for head in heads)
-    ik.report.build(result, labels=labels)
+    # With one prior for all it has, beside the prior.
+    report = ik.report.build(by_organ, labels=labels)
     assert len(drawn["region_curves"]) == 1
-
-
-def test_priors_are_drawn(drawn, scan):
-    result = ik.fit(scan, method=ik.methods.Bayes(prior=ik.priors.Organ("liver")), sigma=20.0)
-    report = ik.report.build(result)
-    assert len(drawn["prior_panels"]) == 1
+    assert len(drawn["prior_panels"]) == 2 + 1
     assert "Prior: organ." in words(report, "maps")
     assert "literature values of an organ" in words(report, "methods")
 
@@ -362,12 +397,13 @@ def test_priors_are_drawn(drawn, scan):
 # ----------------------------------------------------------------------------- two results
 
 
-def test_two_results_side_by_side(drawn, result, scan, labels):
-    other = ik.fit(scan, method="segmented")
+def test_two_results_side_by_side(drawn, result, segmented, labels):
+    other = segmented
     report = ik.report.build(result, other, labels=labels, lesion="lesion")
     found = Page(report.html)
     wanted = [SECTIONS[0], "differences", *SECTIONS[1:]]
     assert [one["id"] for one in found.all("h2")] == [f"{name}-title" for name in wanted]
+    assert [one.name for one in blocks(report, "summary", Overall)] == ["varpro", "segmented"]
     names = [one.text for one in found.all("h3")]
     assert names.count("varpro") == names.count("segmented") > 5
     table = blocks(report, "differences", Table)[0]
@@ -384,23 +420,18 @@ def test_two_results_side_by_side(drawn, result, scan, labels):
     assert "limits of agreement" in words(report, "methods")
 
 
-@pytest.mark.parametrize(
-    ("change", "names"),
-    [
-        ({}, ["A", "B"]),
-        ({"method": "segmented"}, ["varpro", "segmented"]),
-        ({"model": "sivim"}, ["biexp", "sivim"]),
-    ],
-)
-def test_what_two_results_are_called(drawn, result, scan, change, names):
-    report = ik.report.build(result, ik.fit(scan, **change))
-    assert [one.name for one in blocks(report, "summary", Overall)] == names
-    given = ik.report.build(result, result, names=["before", "after"])
-    assert [one.name for one in blocks(given, "summary", Overall)] == ["before", "after"]
+def test_what_two_results_are_called(drawn, result, scan):
+    def called(*results, **options):
+        report = ik.report.build(*results, **options)
+        return [one.name for one in blocks(report, "summary", Overall)]
+
+    assert called(result, ik.fit(scan, model="sivim")) == ["biexp", "sivim"]
+    assert called(result, result, names=["before", "after"]) == ["before", "after"]
 
 
 def test_the_acquisition_is_shown_twice_if_it_differs(drawn, result, scan):
-    same = ik.report.build(result, result)
+    same = ik.report.build(result, ik.fit(scan))
+    assert [one.name for one in blocks(same, "summary", Overall)] == ["A", "B"]
     assert not blocks(same, "acquisition", Beside)
     other = ik.report.build(result, ik.fit(scan.select(bmax=500)))
     assert len(blocks(other, "acquisition", Beside)) == 1

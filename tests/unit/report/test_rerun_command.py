@@ -15,24 +15,21 @@ from ivimkit.report.rerun_command import rerun
 
 CASES = {
     "defaults": "",
-    "volumes": "--bmin 5 --bmax 600 --average arithmetic --tolerance 3",
-    "chosen volumes": "--volumes 0-8,10-12",
-    "chosen b-values": "--bvals 0,10,20,40,80,200,400,800",
-    "segmented": "--method segmented --b-split 150 --option steps=2",
-    "trr": "--method trr --option two_stage=no --start D_star=0.03",
-    "bounds": "--bounds D=0:4e-3 --bounds f=0:0.6 --fix D_star=0.02",
+    "volumes": "--bmin 5 --bmax 600 --average arithmetic --tolerance 3 "
+    "--method segmented --b-split 150 --option steps=2",
+    "chosen volumes": "--volumes 0-8,10-12 --method trr --option two_stage=no --start D_star=0.03",
+    "chosen b-values": "--bvals 0,10,20,40,80,200,400,800 "
+    "--bounds D=0:4e-3 --bounds f=0:0.6 --fix D_star=0.02",
     "organ": "--organ liver --method segmented",
     "organ and more": "--organ kidney --method trr --start D_star=0.01",
-    "noise": "--noise rician --sigma 25.5",
-    "uncertainty": "--uncertainty curvature --sigma sigma.nii.gz",
-    "weights": "--weights 1,1,1,0,1,1,1,1,1,1,1,1,2 --adc-bvalues 0,400,800",
+    "noise and weights": "--noise rician --sigma 25.5 --weights 1,1,1,0,1,1,1,1,1,1,1,1,2 "
+    "--adc-bvalues 0,400,800",
+    "maps": "--uncertainty curvature --sigma sigma.nii.gz --fix D=D.nii.gz",
     "unit": f"--bval {','.join(f'{b / 1000:g}' for b in ik.simulate.B13)} --b-unit ms/um2 "
-    "--bmax 0.6 --method segmented --b-split 0.15",
-    "sivim": "--model sivim --method loglinear",
+    "--bmax 0.6 --model sivim --method loglinear --b-split 0.15",
     "bayes": "--method bayes --prior flat --estimate median",
     "bayes by region": "--method bayes --prior learned --labels labels.nii.gz",
     "bayes of an organ": "--method bayes --prior organ --organ liver",
-    "fixed to a map": "--fix D=D.nii.gz",
 }
 
 

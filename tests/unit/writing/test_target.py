@@ -121,8 +121,8 @@ def test_a_name_that_is_too_long(tmp_path):
 def test_without_a_current_folder(tmp_path):
     code = (
         "import os, sys; gone = sys.argv[1]; os.mkdir(gone); os.chdir(gone); os.rmdir(gone)\n"
-        "from ivimkit.io.result_folder import absolute\n"
-        "absolute('out')"
+        "from ivimkit.writing import full_path\n"
+        "full_path('out')"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "gone"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import nibabel as nib
 import numpy as np
@@ -25,7 +26,7 @@ def rows(text: str, title: str) -> dict[str, list[str]]:
     return found
 
 
-def test_sound_scan(run, scan, folder):
+def test_sound_scan(run, scan, folder, made):
     text = run("check", scan, "--mask", folder / "mask.nii.gz").stdout
     assert text.startswith(f"{scan}\n24 x 18 x 2 voxels of ")
     assert "mask: " in text
@@ -39,15 +40,11 @@ def test_sound_scan(run, scan, folder):
     assert "Noise floor, where a method subtracts one: sigma " in text
     tables = [line for line in text.splitlines() if line[:1].isdigit() or line[:1] == " "]
     assert max(map(len, tables)) <= 80
-
-
-def test_mean_signal(run, scan, folder, made):
-    shells = rows(run("check", scan, "--mask", folder / "mask.nii.gz").stdout, "b-values")
+    shells = rows(text, "b-values")
     assert list(shells) == [str(b) for b in B13]
     mean = made.dwi.signal[made.dwi.mask][:, 0].mean()
     assert shells["0"][:3] == ["1", "–", f"{mean:.3g}"]
     assert shells["0"][3] == "–"
-    assert "all 864 voxels, air included" in run("check", scan).stdout
 
 
 def test_snr_from_repeats(run, folder):
@@ -92,7 +89,9 @@ def test_perfusion_left(run, scan):
     left = rows(run("check", scan, "--b-split", "150").stdout, "Perfusion signal left")
     assert left["100" if "100" in left else "110"] == ["33.3", "11.1", "0.4"]
     assert left["150"] == ["22.3", "5.0", "0.1", "threshold"]
-    default = rows(run("check", scan).stdout, "Perfusion signal left")
+    text = run("check", scan).stdout
+    assert "all 864 voxels, air included" in text
+    default = rows(text, "Perfusion signal left")
     assert default["200"][-1] == "threshold"
     options = ("--method", "segmented", "--option", "b_split=300")
     own = rows(run("check", scan, *options).stdout, "Perfusion signal left")
@@ -186,8 +185,12 @@ def test_mask_elsewhere_is_a_warning(run, scan, folder, made):
     assert "By position, it is resampled to the scan, nearest" in result.stderr
 
 
-def test_prostate(run, shared_data):
-    text = run("check", shared_data / "prostate" / "dwi.nii.gz").stdout
+def test_prostate(run, shared_data, tmp_path):
+    path = tmp_path / "dwi.nii.gz"
+    whole = nib.load(shared_data / "prostate" / "dwi.nii.gz")
+    nib.save(whole.slicer[30:60, 30:60, 4:6], path)
+    shutil.copy(shared_data / "prostate" / "dwi.bval", path.with_name("dwi.bval"))
+    text = run("check", path).stdout
     assert "the highest b-value is 2000 s/mm^2; expected up to 1500" in text
     assert "can be fitted" in text
 
@@ -270,7 +273,7 @@ def test_a_file_of_means_is_fitted_as_means(run, folder, made):
 
 def test_motion(run, folder):
     moving = simulate.Artefacts(motion=simulate.Motion("rigid", mm=6))
-    made = simulate.phantom(shape=(48, 36, 8), bvals=[0, 50, 800], snr=40, artefacts=moving)
+    made = simulate.phantom(shape=(48, 36, 8), bvals=[0, 800], snr=40, artefacts=moving)
     path = folder / "moving.nii.gz"
     io.save_scan(made.dwi, path)
     text = run("check", path, "--model", "monoexp", "--motion", "-v").stdout
@@ -278,7 +281,7 @@ def test_motion(run, folder):
     assert "Align the volumes before the fit: ivimkit preprocess" in text
     table = rows(text, "Motion")
     assert table["0"] == ["0", "0.00", "0.00", "reference"]
-    assert float(table["2"][1]) > 1.0
+    assert float(table["1"][1]) > 1.0
     usual = run("check", path, "--model", "monoexp", motion=True).stdout
     assert rows(usual, "b-values")
     assert "displaced" in usual

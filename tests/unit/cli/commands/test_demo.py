@@ -14,6 +14,7 @@ from ivimkit.cli import app
 from ivimkit.cli.jobs import demo_run, plot_files
 from ivimkit.cli.jobs.demo_run import METHODS
 from ivimkit.report import Report
+from text_pages import blank_figures
 
 SMALL, SMALLEST = ("--shape", "48,36,1"), ("--shape", "24,18,1")
 
@@ -28,6 +29,7 @@ def drawn():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plot_files, "_save_all", save_all)
+        blank_figures(patch)
         patch.setattr(Report, "html", "<!doctype html>")
         yield
 

@@ -24,16 +24,24 @@ def phantom():
     return dm.Made(stored, BVALS, slope=2.0)
 
 
-@pytest.fixture
-def study(phantom, tmp_path):
-    dm.save(dm.slices(phantom), tmp_path / "study")
-    return tmp_path / "study"
-
-
-@pytest.fixture
-def two(phantom, study):
+@pytest.fixture(scope="module")
+def saved(phantom, tmp_path_factory):
+    """A folder with one scan, and one with another, to be copied."""
+    home = tmp_path_factory.mktemp("saved")
+    dm.save(dm.slices(phantom), home / "one")
     second = replace(phantom, number=7, description="ep2d ivim 2")
-    dm.save(dm.slices(second), study / "second")
+    dm.save(dm.slices(second), home / "other")
+    return home
+
+
+@pytest.fixture
+def study(saved, tmp_path):
+    return shutil.copytree(saved / "one", tmp_path / "study")
+
+
+@pytest.fixture
+def two(saved, study):
+    shutil.copytree(saved / "other", study / "second")
     return study
 
 
@@ -103,12 +111,13 @@ def test_convert(run, phantom, tmp_path):
 def test_convert_several(run, two, tmp_path):
     out = tmp_path / "out"
     run("dicom", "convert", two, "--out", out)
+    second = "7_ep2d_ivim_2_trace.nii.gz"
     assert {path.name for path in out.glob("*.nii.gz")} == {
         "5_ep2d_diff_ivim_trace.nii.gz",
-        "7_ep2d_ivim_2_trace.nii.gz",
+        second,
     }
     run("dicom", "convert", two, "--series", "7", "--out", tmp_path / "one")
-    assert len(list((tmp_path / "one").glob("*.nii.gz"))) == 1
+    assert [path.name for path in (tmp_path / "one").glob("*.nii.gz")] == [second]
 
 
 def test_convert_what_cannot_be(run, two, phantom, tmp_path):
@@ -128,7 +137,7 @@ def test_convert_what_cannot_be(run, two, phantom, tmp_path):
     assert "would both become 5_ep2d_diff_ivim_trace" in error
 
 
-def test_fit_of_a_folder_with_two_scans(run, two):
+def test_fit_of_a_folder_with_two_scans(run, two, text_only):
     error = run("fit", two, code=2).stderr
     assert "contains 2 scans" in error
     assert "--series 5" in error

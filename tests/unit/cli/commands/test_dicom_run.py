@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import typer
@@ -30,11 +32,17 @@ def images():
     return dicom_maker.slices(scan)
 
 
+@pytest.fixture(scope="module")
+def saved(images, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved") / "study"
+    dicom_maker.save(images, folder)
+    return folder
+
+
 @pytest.fixture
-def study(images, tmp_path):
+def study(saved, tmp_path):
     """The images as a folder."""
-    dicom_maker.save(images, tmp_path / "study")
-    return tmp_path / "study"
+    return shutil.copytree(saved, tmp_path / "study")
 
 
 def test_a_study_becomes_maps_in_the_same_study(run, study, tmp_path):

@@ -21,6 +21,8 @@ def test_result_beside_the_scan(run, scan):
     assert fitted.model.name == "biexp"
     assert fitted.method.name == "varpro"
     assert fitted.provenance.bvals == list(B)
+    # Progress in plain lines, as this is no terminal.
+    assert "100%  864 of 864 voxels" in result.stderr
 
 
 def test_closing_table(run, scan, folder):
@@ -83,9 +85,9 @@ def test_average_none(fit, folder, made):
     assert apart.provenance.counts == [1.0] * 26
 
 
-def test_mask(fit, folder, made):
+def test_mask(fit, usual, folder, made):
     np.testing.assert_array_equal(fit("--mask", folder / "mask.nii.gz").mask, made.dwi.mask)
-    assert fit().mask.all()
+    assert usual.mask.all()
 
 
 def test_b_unit(fit, run, scan, folder):
@@ -115,8 +117,7 @@ def test_options_are_in_the_unit_of_the_b_values(fit, folder):
     assert (one.bmin, one.bmax, one.tolerance) == (two.bmin, two.bmax, two.tolerance)
 
 
-def test_b_values_and_volumes_on_the_command_line(fit, folder):
-    usual = fit()
+def test_b_values_and_volumes_on_the_command_line(fit, usual, folder):
     (folder / "dwi.bval").rename(folder / "elsewhere.txt")
     written = fit("--bval", ",".join(f"{b:g}" for b in B))
     np.testing.assert_array_equal(written.maps["D"], usual.maps["D"])
@@ -128,15 +129,14 @@ def test_b_values_and_volumes_on_the_command_line(fit, folder):
     assert some.acquisition.n_volumes == 7
 
 
-def test_stack(run, fit, folder, made):
+def test_stack(run, usual, folder, made):
     paths = [folder / f"b{b:04d}.nii.gz" for b in B]
     for k, path in enumerate(paths):
         io.save_map(made.dwi.signal[..., k], path, made.dwi.geometry)
-    whole = fit()
     bval = folder / "dwi.bval"
     run("fit", *paths, "--stack", "--bval", bval, "--out", folder / "stacked", "--no-figures")
     stacked = io.load_result(folder / "stacked")
-    np.testing.assert_array_equal(stacked.maps["D"], whole.maps["D"])
+    np.testing.assert_array_equal(stacked.maps["D"], usual.maps["D"])
     assert stacked.settings.reading.stack is True
 
 
@@ -152,8 +152,6 @@ def test_several_3d_files_without_stack(run, folder, made):
 @pytest.mark.parametrize(
     ("options", "kept"),
     [
-        (("--bmin", "40"), [b for b in B if b >= 40]),
-        (("--bmax", "400"), [b for b in B if b <= 400]),
         (("--bvals", "0,20,80,200,800"), [0, 20, 80, 200, 800]),
         (("--volumes", "0-5,12"), [0, 10, 20, 40, 80, 110, 800]),
         (("--bmin", "10", "--bmax", "300"), [b for b in B if 10 <= b <= 300]),
@@ -162,7 +160,8 @@ def test_several_3d_files_without_stack(run, folder, made):
 def test_selection(fit, options, kept):
     result = fit(*options)
     assert result.provenance.bvals == kept
-    assert getattr(result.settings.reading, options[0].removeprefix("--")) is not None
+    for option in options[::2]:
+        assert getattr(result.settings.reading, option.removeprefix("--")) is not None
 
 
 def test_tolerance(fit, folder):
@@ -178,17 +177,12 @@ def test_tolerance(fit, folder):
 
 @pytest.mark.parametrize(
     ("model", "names"),
-    [("monoexp", {"S0", "ADC"}), ("sivim", {"S0", "f", "D"}), ("biexp", {"D_star", "fD_star"})],
+    [("monoexp", {"S0", "ADC"}), ("sivim", {"S0", "f", "D"})],
 )
 def test_model(fit, model, names):
     result = fit("--model", model)
     assert result.model.name == model
     assert names <= set(result.maps)
-
-
-@pytest.mark.parametrize("method", ["segmented", "trr", "varpro"])
-def test_method(fit, method):
-    assert fit("--method", method).method.name == method
 
 
 def test_noise_of_magnitudes(fit):
@@ -203,22 +197,20 @@ def test_noise_of_magnitudes(fit):
 def test_method_options(fit):
     three = fit("--method", "segmented")
     two = fit("--method", "segmented", "--option", "steps=2")
-    assert (three.method.steps, two.method.steps) == (3, 2)
+    assert (three.method.name, three.method.steps, two.method.steps) == ("segmented", 3, 2)
     assert not np.array_equal(three.maps["f"], two.maps["f"])
     one_stage = fit("--method", "trr", "--option", "two_stage=no", "--option", "split_b_D=300")
+    assert one_stage.method.name == "trr"
     assert one_stage.method.options() == {
         "split_b_D": 300.0,
         "split_b_S0": 200.0,
         "two_stage": False,
     }
-
-
-def test_b_split(fit):
-    result = fit("--method", "segmented", "--b-split", "100")
-    assert result.method.b_split == 100
+    split = fit("--method", "segmented", "--b-split", "100")
+    assert split.method.b_split == 100
     by_name = fit("--method", "segmented", "--option", "b_split=100")
-    assert by_name.method == result.method
-    assert not np.array_equal(result.maps["D"], fit("--method", "segmented").maps["D"])
+    assert by_name.method == split.method
+    assert not np.array_equal(split.maps["D"], three.maps["D"])
 
 
 @pytest.fixture
@@ -283,14 +275,14 @@ def test_start(fit):
     assert fit(*options).model["D_star"].start != 0.003
 
 
-def test_weights(fit, folder):
+def test_weights(fit, usual, folder):
     listed = ",".join(["1"] * 11 + ["0", "2"])
     result = fit("--weights", listed)
     assert result.provenance.counts[-2:] == [0.0, 2.0]
     (folder / "weights.txt").write_text(listed.replace(",", "\n"))
     from_file = fit("--weights", folder / "weights.txt")
     np.testing.assert_array_equal(from_file.maps["D"], result.maps["D"])
-    assert not np.array_equal(fit().maps["D"], result.maps["D"])
+    assert not np.array_equal(usual.maps["D"], result.maps["D"])
 
 
 def test_the_noise_is_estimated_from_what_is_named(fit, run, scan, made):
@@ -309,8 +301,8 @@ def test_the_noise_is_estimated_from_what_is_named(fit, run, scan, made):
     assert "12.5 or map.nii.gz, or one of auto, repeats, air, mppca, residuals" in wrong.stderr
 
 
-def test_uncertainty_and_sigma(fit, folder, made):
-    assert "D_sd" not in fit().maps
+def test_uncertainty_and_sigma(fit, usual, folder, made):
+    assert "D_sd" not in usual.maps
     one = fit("--uncertainty", "curvature", "--sigma", "10")
     two = fit("--uncertainty", "curvature", "--sigma", "20")
     clear = (one.status == 0) & np.isfinite(one.maps["D_sd"])
@@ -318,14 +310,15 @@ def test_uncertainty_and_sigma(fit, folder, made):
     np.testing.assert_allclose(two.sd["D"][clear], 2.0 * one.sd["D"][clear], rtol=1e-5)
     assert one.settings.sigma == 10.0
     assert one.settings.estimator.name == "curvature"
+    assert list(one.sd)[:4] == ["S0", "f", "D_star", "D"]
     io.save_map(np.full(made.dwi.shape, 20.0), folder / "sigma.nii.gz", made.dwi.geometry)
     mapped = fit("--uncertainty", "curvature", "--sigma", folder / "sigma.nii.gz")
     assert mapped.settings.sigma == "map"
     np.testing.assert_allclose(mapped.sd["D"], two.sd["D"], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", uncertainty.names())
-def test_every_uncertainty(fit, folder, made, name):
+@pytest.mark.parametrize("name", sorted({*uncertainty.names()} - {"curvature"}))
+def test_every_other_uncertainty(fit, folder, made, name):
     some = made.dwi.mask & (np.arange(made.dwi.mask.size).reshape(made.dwi.shape) % 5 == 0)
     io.save_map(some.astype(np.uint8), folder / "some.nii.gz", made.dwi.geometry)
     result = fit("--uncertainty", name, "--mask", folder / "some.nii.gz")
@@ -333,8 +326,8 @@ def test_every_uncertainty(fit, folder, made, name):
     assert result.settings.estimator.name == name
 
 
-def test_adc_bvalues(fit):
-    usual, high = fit(), fit("--adc-bvalues", "200,400,800")
+def test_adc_bvalues(fit, usual):
+    high = fit("--adc-bvalues", "200,400,800")
     assert np.nanmedian(high.maps["ADC"]) < np.nanmedian(usual.maps["ADC"])
     np.testing.assert_array_equal(high.maps["D"], usual.maps["D"])
     assert high.settings.adc_bvals == (200, 400, 800)
@@ -350,9 +343,9 @@ def test_threads_and_device(fit):
     np.testing.assert_array_equal(one.maps["D"], two.maps["D"])
 
 
-def test_precision(fit):
-    double, single = fit("--precision", "float64"), fit("--precision", "float32")
-    assert single.settings.precision == "float32"
+def test_precision(fit, usual):
+    double, single = usual, fit("--precision", "float32")
+    assert (double.settings.precision, single.settings.precision) == ("float64", "float32")
     clear = (single.status == 0) & (double.status == 0)
     assert clear.sum() >= 0.95 * (double.status == 0).sum() > 0
     assert (single.maps["S0"] != double.maps["S0"])[clear].any()
@@ -363,9 +356,11 @@ def test_precision(fit):
 
 
 @pytest.mark.drawn
-def test_figures_are_drawn_and_replaced(run, scan, folder):
+def test_figures_are_drawn_and_replaced(run, folder, made):
+    scan = folder / "some.nii.gz"
+    io.save_scan(type(made.dwi)(made.dwi.signal[6:14, 6:12, :1], B), scan)
     run("fit", scan, "--organ", "liver", "-q")
-    figures = folder / "dwi_ivim" / "figures"
+    figures = folder / "some_ivim" / "figures"
     assert {p.name for p in figures.iterdir()} == {"maps.png", "status.png", "histograms.png"}
     assert all(p.read_bytes().startswith(b"\x89PNG") for p in figures.iterdir())
     (figures / "mine.png").write_text("kept")
@@ -419,10 +414,6 @@ def test_verbose(run, scan, folder):
     assert "D: 0 to 0.005 mm^2/s, start 0.001" in text
     assert "method segmented: b_split=200.0, steps=3" in text
     assert "saved in" in text
-
-
-def test_progress_in_plain_lines(run, scan):
-    assert "100%  864 of 864 voxels" in run("fit", scan, "--no-figures").stderr
 
 
 def test_status_of_voxels_that_cannot_be_fitted(fit, folder, made):

@@ -6,10 +6,10 @@ import json
 import shlex
 import signal
 import subprocess
-import sys
 
 import pytest
 
+from fork_server import start_process
 from ivimkit.node import Node
 from ivimkit.node.jobs import Jobs, JobState
 from node_parts import (
@@ -139,10 +139,11 @@ def test_a_node_does_not_start_with_options_that_cannot_be(run, tmp_path, monkey
 
 def test_a_node_runs_until_it_is_told_to_end(tmp_path):
     settings = write_settings(tmp_path, send_to="[]")
-    node = subprocess.Popen(
-        [sys.executable, "-m", "ivimkit", "node", "run", "--config", str(settings)],
+    node = start_process(
+        "from ivimkit.__main__ import main; main()",
+        ["node", "run", "--config", settings],
+        imports=("ivimkit.cli", "node_parts"),
         stderr=subprocess.PIPE,
-        text=True,
     )
     line = json.loads(node.stderr.readline())
     assert line["event"] == "started"

@@ -28,7 +28,7 @@ def built(monkeypatch):
     return calls
 
 
-def test_a_page_of_a_result(run, result, folder):
+def test_a_page_of_a_result(run, result, folder, text_only):
     done = run("report", result, "--labels", folder / "labels.nii.gz", "--lesion", "2")
     path = result / "report.html"
     assert done.stdout.split() == [str(path.resolve())]

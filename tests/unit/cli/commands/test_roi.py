@@ -87,6 +87,8 @@ def test_numbers_on_the_terminal(roi, fitted, made, few):
     assert float(row[9]) == pytest.approx(1e3 * liver["roi_fit"], rel=1e-2)
     assert float(row[11]) == pytest.approx(1e3 * liver["roi_fit_sd"], rel=0.1)
     assert lines[-1].startswith("voxels: OK ")
+    assert "mean signal" in text
+    assert "mean signal" not in roi("--no-mean-fit").stdout
 
 
 def test_masks_are_named_by_their_files(roi):
@@ -130,18 +132,12 @@ def test_reliable_voxels_only(roi, fitted, made, tmp_path):
     assert only["mean"] == pytest.approx(np.nanmean(result.reliable("D_star")[muscle]))
 
 
-def test_no_mean_fit(roi):
-    assert "mean signal" in roi().stdout
-    assert "mean signal" not in roi("--no-mean-fit").stdout
-
-
-def test_a_scan_that_has_moved_is_named(run, roi, fitted, phantom_folder, folder, tmp_path):
+def test_a_scan_that_has_moved_is_named(run, result, fitted, folder, tmp_path):
     """Without its scan a result has no fits of mean signals, and says so."""
     data = folder / "dwi.nii.gz"
-    run("fit", data, "--no-figures", "-q", "--out", tmp_path / "result")
     data.rename(tmp_path / "moved.nii.gz")
     (folder / "dwi.bval").rename(tmp_path / "other.bval")
-    words = ["roi", tmp_path / "result", "--labels", fitted / "labels.nii.gz"]
+    words = ["roi", result, "--labels", fitted / "labels.nii.gz"]
     done = run(*words)
     assert "mean signal" not in done.stdout
     assert "no fit of the mean signals" in done.stderr

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import pytest
 
+from fork_server import start_process
 from ivimkit import Geometry, io
 from ivimkit.viewer import page_files
 
@@ -58,13 +59,12 @@ def start(page):
     running = []
 
     def _start(*arguments):
-        process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND, str(page), "view", *map(str, arguments)],
+        process = start_process(
+            COMMAND,
+            [page, "view", *arguments],
+            imports=("ivimkit.cli.jobs.view_run",),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
-            # Whoever runs tests in the background may have told the children to ignore SIGINT.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         running.append(process)
         return process, process.stdout.readline().strip()

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from fork_server import start_process
 from ivimkit import DWI, io
 from ivimkit.io import map_folder
 
@@ -23,7 +24,7 @@ def test_nothing_is_left(run, scan, folder, monkeypatch, where):
     name = {"load": "ivimkit.io.load", "save": "ivimkit.io.map_folder.write_json"}[where]
     monkeypatch.setattr(name, interrupted)
     before = sorted(folder.iterdir())
-    result = run("fit", scan, code=130)
+    result = run("fit", scan, "--no-figures", code=130)
     assert "interrupted: nothing is left half-written" in result.stderr
     assert sorted(folder.iterdir()) == before
 
@@ -40,7 +41,7 @@ def test_earlier_result_is_kept(run, scan, folder, monkeypatch):
         write(path, *args)
 
     monkeypatch.setattr(map_folder, "write_image", interrupted)
-    run("fit", scan, "--bmax", "400", "--overwrite", code=130)
+    run("fit", scan, "--bmax", "400", "--overwrite", "--no-figures", code=130)
     assert {path: path.read_bytes() for path in sorted(out.rglob("*"))} == before
 
 
@@ -60,10 +61,11 @@ def test_signal_to_a_running_fit(tmp_path, made):
     # Enough voxels for some seconds, so that the signal arrives during the fit.
     signals = np.tile(made.dwi.signal.astype(np.int16), (16, 8, 16, 1))
     io.save_scan(DWI(signals, made.dwi.acquisition), tmp_path / "dwi.nii")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ivimkit", "fit", str(tmp_path / "dwi.nii"), "--verbose"],
+    process = start_process(
+        "from ivimkit.__main__ import main; main()",
+        ["fit", tmp_path / "dwi.nii", "--verbose"],
+        imports=("ivimkit.cli.jobs.fit_batch",),
         stderr=subprocess.PIPE,
-        text=True,
     )
     assert process.stderr is not None
     while "method varpro" not in process.stderr.readline():

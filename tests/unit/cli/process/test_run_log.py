@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import re
-import subprocess
-import sys
 
 import pytest
 
+from fork_server import start_process
 from ivimkit.cli.jobs import fit_batch
 from ivimkit.cli.process import run_log
 from ivimkit.cli.process.run_log import begin_log, end_log, log, start_log
@@ -113,9 +112,7 @@ def test_lines_of_several_processes_do_not_mix(record):
         "for k in range(200): log(logging.INFO, f'{sys.argv[2] * 300}\\n{sys.argv[2] * 300}')\n"
         "end_log(refused=False)\n"
     )
-    running = [
-        subprocess.Popen([sys.executable, "-c", code, str(record), letter]) for letter in "abc"
-    ]
+    running = [start_process(code, [record, letter], imports=("ivimkit.cli",)) for letter in "abc"]
     assert [one.wait() for one in running] == [0, 0, 0]
     lines = record.read_text().splitlines()
     assert len(lines) == 3 * 200 * 2
