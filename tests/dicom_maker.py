@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.config import disable_value_validation
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
     EnhancedMRImageStorage,
@@ -212,12 +214,17 @@ def _image(made: Made, instance: int, volume: int, dress: Dress) -> Dataset:
 def slices(made: Made, vendor: str = "siemens") -> list[Dataset]:
     """Return one classic image per slice, volume by volume."""
     found: list[Dataset] = []
-    for volume in range(made.stored.shape[3]):
-        for z in range(made.stored.shape[2]):
-            d = _image(made, len(found) + 1, volume, VENDORS[vendor])
-            d.ImagePositionPatient = _texts(made.position(z))
-            _pixels(d, made.stored[:, :, z, volume].T)
-            found.append(d)
+    with disable_value_validation():
+        for volume in range(made.stored.shape[3]):
+            image = _image(made, 1, volume, VENDORS[vendor])
+            for z in range(made.stored.shape[2]):
+                # Elements of their own, as tests change them; making them anew takes longer.
+                d = Dataset({element.tag: copy(element) for element in image})
+                d.InstanceNumber = len(found) + 1
+                d.SOPInstanceUID = f"{made.series}.{d.InstanceNumber}"
+                d.ImagePositionPatient = _texts(made.position(z))
+                _pixels(d, made.stored[:, :, z, volume].T)
+                found.append(d)
     return found
 
 

@@ -48,7 +48,8 @@ STEP = 7
 """Every seventh voxel is compared."""
 KINDS = {"mr_D", "pm_D.dcm", "seg.dcm", "sr.dcm", "sc.dcm"}
 PICTURE = np.zeros((20, 200, 3), dtype=np.uint8)
-# Slices and volumes are like others of the same scan.
+# Slices and volumes are like others of the same scan; what holds for several regions is another
+# test's.
 MAX_SLICES, MAX_VOLUMES = 2, 2
 
 
@@ -119,8 +120,7 @@ def _result_on(shape, geometry, context):
 
 def _check(result, out):
     labels = np.zeros(result.shape, dtype=int)
-    labels[5:15, 5:15, 0] = 1
-    labels[20:25, 5:15] = 2
+    labels[5:15, 5:15, 0] = 2
     files = ik.io.save_dicom(result, out, labels=labels, picture=PICTURE, maps=["D"])
     assert {path.relative_to(out).parts[0] for path in files} == KINDS
     assert errors_of(files) == []
@@ -242,7 +242,7 @@ def test_body_signals_as_dicom_are_fitted_alike(shared_data, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scan = ik.load(source).select(volumes=range(0, 60))
-    signal = np.asarray(scan.signal)
+    signal = np.asarray(scan.signal)[:, :, :4]
     slope = float(signal.max()) / 32000
     made = dm.Made(
         np.rint(signal / slope).astype(np.int16),

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
@@ -80,7 +81,9 @@ def assemble(sections: Sequence[Section], *, title: str, subtitle: str) -> str:
     )
 
 
+@cache
 def _environment() -> Environment:
+    """Return the templates, compiled once: that takes longer than all else about a page."""
     environment = Environment(
         autoescape=True,
         loader=PackageLoader("ivimkit.report", "templates"),
@@ -133,6 +136,7 @@ def _split_doi(text: str) -> tuple[str, str]:
     return (words.rstrip(), doi.rstrip(".")) if found else (text, "")
 
 
+@cache
 def _asset(name: str) -> str:
     return (files("ivimkit.report") / "templates" / name).read_text(encoding="utf-8")
 

@@ -24,7 +24,7 @@ SHARE_WITHIN = (0.92, 0.98)
 @pytest.fixture(scope="module")
 def made():
     return ik.simulate.phantom(
-        shape=(48, 36, 6), snr=25, texture=ik.simulate.Texture(), partial_volume=1
+        shape=(36, 27, 6), snr=25, texture=ik.simulate.Texture(), partial_volume=1
     )
 
 
@@ -53,7 +53,7 @@ def _coverage(result, made, name):
 
 
 def test_intervals_of_posteriors_contain_the_truth(made, denoised, result):
-    some = denoised.mask & (np.indices(denoised.shape)[2] < 2)
+    some = denoised.mask & (np.indices(denoised.shape)[2] < 1)
     as_if_raw = ik.fit(denoised.with_history(History()).with_mask(some), method=FLAT)
     for name in ("D", "f", "D_star"):
         assert SHARE_WITHIN[0] < _coverage(result, made, name) < SHARE_WITHIN[1]
@@ -79,9 +79,9 @@ def test_estimates_without_intervals_are_those_of_the_method(denoised):
 def test_what_is_not_detected_follows_from_what_is_left():
     # One decay alone: every fraction is noise.
     b = ik.simulate.B13
-    signal = np.broadcast_to(800 * np.exp(-np.array(b) * 1e-3), (24, 24, 5, len(b)))
+    signal = np.broadcast_to(800 * np.exp(-np.array(b) * 1e-3), (20, 20, 5, len(b)))
     rng = np.random.default_rng(3)
-    texture = np.exp(0.1 * rng.normal(size=(24, 24, 5, 1)))
+    texture = np.exp(0.1 * rng.normal(size=(20, 20, 5, 1)))
     dwi = ik.DWI(ik.simulate.add_noise(signal * texture, sigma=30.0, seed=1), b)
     found = ik.fit(ik.preprocess(dwi, "denoise").dwi)
     # At the 5 % level, one-sided as f is not below 0; residuals alone would find more.
@@ -181,10 +181,11 @@ def test_checks_of_a_result_say_so(result, made):
 
 
 def test_the_mean_of_a_region_has_the_noise_before(result, made):
-    liver = made.region("liver").astype(int)
-    means = ik.quality.roi_fit(result, liver)
-    raw = ik.quality.roi_fit(ik.fit(made.dwi, sigma=made.sigma, method=FLAT), liver)
-    assert means.sd["D"][0] == pytest.approx(raw.sd["D"][0], rel=0.3)
+    labels = made.region("spleen") + 2 * made.region("muscle")
+    means = ik.quality.roi_fit(result, labels)
+    alone = ik.fit(made.dwi, sigma=made.sigma, method=FLAT, mask=labels > 0)
+    raw = ik.quality.roi_fit(alone, labels)
+    np.testing.assert_allclose(means.sd["D"], raw.sd["D"], rtol=0.1)
 
 
 def test_a_voxel_fitted_again_has_the_same_interval(result, denoised):
@@ -212,7 +213,8 @@ def test_settings_can_be_used_again(result, denoised):
 
 def test_progress_goes_once_from_start_to_end_and_nothing_warns(denoised):
     seen = []
-    inside = np.indices(denoised.shape)[2] == 3
+    x, _, z = np.indices(denoised.shape)
+    inside = (z == 3) & (x < 12)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ik.fit(denoised, method="bayes", mask=inside, progress=lambda *one: seen.append(one))

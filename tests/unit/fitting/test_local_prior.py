@@ -23,7 +23,15 @@ def scene():
 @pytest.fixture(scope="module")
 def small():
     """For what holds bit by bit, whatever the scan."""
-    return ik.simulate.phantom(shape=(28, 21, 2), snr=20, seed=2, texture=ik.simulate.Texture())
+    return ik.simulate.phantom(shape=(28, 18, 2), snr=20, seed=2, texture=ik.simulate.Texture())
+
+
+RULE = ik.priors.Local(rounds=2)
+
+
+@pytest.fixture(scope="module")
+def small_result(small):
+    return fitted(small.dwi, RULE, threads=2)
 
 
 @pytest.fixture(scope="module")
@@ -97,21 +105,20 @@ def test_it_says_what_it_is_made_of(scene, result):
     assert number[inside].min() < full
 
 
-def test_threads_change_no_bit_and_the_table_is_all_that_is_learned(small):
-    result, alone = (fitted(small.dwi, threads=n) for n in (2, 1))
+def test_threads_change_no_bit_and_the_table_is_all_that_is_learned(small, small_result):
+    result, alone = small_result, fitted(small.dwi, RULE, threads=1)
     settled = ik.methods.Bayes(prior=result.priors["all"])
     for again in (alone, ik.fit(small.dwi, method=settled, threads=2)):
         for name, values in result.maps.items():
             np.testing.assert_array_equal(again.maps[name], values, err_msg=name)
 
 
-def test_a_part_with_a_halo_gives_the_same_bits(small):
-    rule, dwi = ik.priors.Local(rounds=2), small.dwi
-    table = fitted(dwi, rule).priors["all"]
-    method = ik.methods.Bayes(prior=table)
+def test_a_part_with_a_halo_gives_the_same_bits(small, small_result):
+    dwi = small.dwi
+    method = ik.methods.Bayes(prior=small_result.priors["all"])
     whole = ik.fit(dwi, method=method, sigma=50.0)
     # Each round and the last posterior look two voxels further.
-    first, halo = 16, 2 * (rule.rounds + 1)
+    first, halo = 16, 2 * (RULE.rounds + 1)
     part = ik.DWI(
         np.ascontiguousarray(dwi.signal[first - halo :]),
         dwi.acquisition,

@@ -14,7 +14,15 @@ from ivimkit.errors import FileFormatError, InputError, OutputExistsError
 from ivimkit.io import load_prior, save_prior
 from ivimkit.io.prior_files import write_prior
 
-TABLE = ik.priors.get("organ", organ="kidney").tabulate(ik.models.get("biexp"))
+
+def _every_fourth(table):
+    """Return a table with fewer knots: packing and unpacking all of them takes a while."""
+    knots = tuple(np.append(axis[:-1:4], axis[-1]) for axis in table.knots)
+    kept = [np.isin(axis, few) for axis, few in zip(table.knots, knots, strict=True)]
+    return replace(table, knots=knots, density=table.density[np.ix_(*kept)])
+
+
+TABLE = _every_fourth(ik.priors.get("organ", organ="kidney").tabulate(ik.models.get("biexp")))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +127,8 @@ def _with(change, **arrays):
 
 def _half(path):
     save_prior(TABLE, path)
-    return path.read_bytes()[:5000]
+    content = path.read_bytes()
+    return content[: len(content) // 2]
 
 
 def _flipped(path):
@@ -159,7 +168,10 @@ def _nothing(about):
         (_with(_nothing, density=np.ones((2, 2, 2))), r"density has shape \(2, 2, 2\)"),
         (_with(_nothing, density=-TABLE.density), "must be finite and >= 0"),
         (_with(_nothing, slow=TABLE.knots[0][::-1]), "slow is not an ascending list"),
-        (_with(_nothing, fraction=np.full(49, np.nan)), "fraction is not an ascending list"),
+        (
+            _with(_nothing, fraction=np.full(TABLE.knots[2].size, np.nan)),
+            "fraction is not an ascending list",
+        ),
         (_with(_nothing, fast=TABLE.knots[1] - 1.0), "fast has values that are not above 0"),
         (_with(lambda about: about.pop("names")), "'names'"),
         (_with(lambda about: about.update(names=["D"])), "cannot be read as a prior"),
@@ -191,7 +203,7 @@ def test_a_folder_is_no_prior(tmp_path):
 
 @pytest.fixture(scope="module")
 def made():
-    return ik.simulate.phantom(shape=(24, 18, 2))
+    return ik.simulate.phantom(shape=(21, 16, 2))
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +225,7 @@ def _given(name):
 @pytest.mark.parametrize("given", ["name", "object", "learning object", "table", "flat table"])
 def test_results_of_every_kind_of_prior_come_back(tmp_path, given):
     method = ik.methods.Bayes(prior=_given(given), variance=(20.0, 600.0), estimate="median")
-    dwi = ik.simulate.phantom(shape=(16, 12, 1)).dwi
+    dwi = ik.simulate.phantom(shape=(14, 11, 1)).dwi
     result = ik.fit(dwi, method=method)
     ik.save(result, tmp_path / "out")
     back = ik.load_result(tmp_path / "out")
@@ -238,7 +250,8 @@ def test_results_of_every_kind_of_prior_come_back(tmp_path, given):
 
 def test_regions_have_files_of_their_own(tmp_path, made):
     liver = made.region("liver").astype(int)
-    result = ik.fit(made.dwi, method="bayes", labels=liver)
+    learned = ik.priors.get("learned", max_steps=2)
+    result = ik.fit(made.dwi, method=ik.methods.Bayes(prior=learned), labels=liver)
     ik.save(result, tmp_path)
     assert {path.name for path in tmp_path.glob("*.npz")} == {"prior_0.npz", "prior_1.npz"}
     back = ik.load_result(tmp_path)

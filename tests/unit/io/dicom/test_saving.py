@@ -34,6 +34,7 @@ from ivimkit.scan.geometry import Geometry
 REPORTED = 1e-5
 ROOT = "1.2.826.0.1.3680043.10.9"
 PICTURE = np.full((40, 300, 3), 77, dtype=np.uint8)
+N_VOLUMES = 3
 
 
 def save(result, folder, **options):
@@ -45,7 +46,7 @@ def save(result, folder, **options):
 
 @pytest.fixture(scope="module")
 def result():
-    return dicom_result()
+    return dicom_result(source_context=context_of(4, n_volumes=N_VOLUMES))
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,20 @@ def small():
     """Return a result of one slice and two volumes, for what does not depend on their number."""
     shape = (7, 6, 1)
     return dicom_result(shape, source_context=context_of(1, n_volumes=2))
+
+
+def save_small(result, folder, **options):
+    """Write all kinds of one map and one region, as half of the time goes by their number."""
+    return save(result, folder, **{"labels": one_region(result), "maps": ["D"], **options})
+
+
+def one_region(result):
+    return ik.Labels(np.where(regions_of(result.shape).array == 5, 5, 0), {5: "liver"})
+
+
+@pytest.fixture(scope="module")
+def small_files(small, tmp_path_factory):
+    return save_small(small, tmp_path_factory.mktemp("small") / "out")
 
 
 def series_of(folder, name):
@@ -89,48 +104,38 @@ def test_no_errors_in_any_kind(exported):
 
 
 @pytest.mark.parametrize(
-    ("shape", "changes"),
+    "changes",
     [
-        ((5, 4, 1), {"source_context": context_of(1)}),
-        ((5, 4, 2), {"source_context": context_of(2, n_volumes=2)}),
-        (
-            (5, 4, 1),
-            {
-                "source_context": context_of(
-                    1, patient={}, study={}, series={}, equipment={}, frame_of_reference=""
-                )
+        {"patient": {}, "study": {}, "series": {}, "equipment": {}, "frame_of_reference": ""},
+        {
+            "patient": {"PatientName": "one", "PatientSex": "?", "PatientAge": "70"},
+            "study": {"StudyInstanceUID": "1.2", "StudyDate": "***", "StudyTime": "99"},
+            "series": {
+                "SeriesNumber": "-1",
+                "BodyPartExamined": "kidney\\x",
+                "Laterality": "L",
             },
-        ),
-        (
-            (5, 4, 1),
-            {
-                "source_context": context_of(
-                    1,
-                    patient={"PatientName": "one", "PatientSex": "?", "PatientAge": "70"},
-                    study={"StudyInstanceUID": "1.2", "StudyDate": "***", "StudyTime": "99"},
-                    series={
-                        "SeriesNumber": "-1",
-                        "BodyPartExamined": "kidney\\x",
-                        "Laterality": "L",
-                    },
-                    equipment={"EchoTime": "?", "Manufacturer": "x" * 99, "SequenceVariant": "s"},
-                )
-            },
-        ),
+            "equipment": {"EchoTime": "?", "Manufacturer": "x" * 99, "SequenceVariant": "s"},
+        },
     ],
-    ids=["one slice", "two volumes", "nothing known", "invalid attributes"],
+    ids=["nothing known", "invalid attributes"],
 )
-def test_no_errors_at_the_extremes(tmp_path, shape, changes):
-    made = dicom_result(shape, **changes)
-    assert errors_of(save(made, tmp_path / "out", maps=["D"])) == []
+def test_no_errors_at_the_extremes(tmp_path, changes):
+    made = dicom_result((7, 6, 1), source_context=context_of(1, n_volumes=2, **changes))
+    assert errors_of(save_small(made, tmp_path / "out")) == []
+
+
+def test_no_errors_for_one_slice_of_two_volumes(small_files):
+    assert errors_of(small_files) == []
 
 
 def test_uids_that_the_images_lack_are_the_same_for_all_results(tmp_path):
     bare = context_of(1, study={}, frame_of_reference="")
-    one = dicom_result((5, 4, 1), source_context=bare)
+    one = dicom_result((7, 6, 1), source_context=bare)
     settings = dataclasses.replace(one.settings, method=ik.methods.get("trr"))
     other = dataclasses.replace(one, settings=settings)
-    files = [*save(one, tmp_path / "one", maps=["D"]), *save(other, tmp_path / "two", maps=["D"])]
+    files = save_small(one, tmp_path / "one")
+    files += save_small(other, tmp_path / "two", kinds=["mr", "pm"])
     made = [pydicom.dcmread(path) for path in files]
     assert len({each.StudyInstanceUID for each in made}) == 1
     assert len({each.get("FrameOfReferenceUID") for each in made} - {None}) == 1
@@ -140,11 +145,11 @@ def test_model_of_ones_own(tmp_path):
     """With names that no code and no file of DICOM expects."""
     slow = Parameter("Δ_of_a_very_slow_pool", "Δ", "µm²/ms", 0.0, 3.0, 1.0)
     model = SignalModel("Eigenes", "mein Modell", "", (Compartment("one", decay, (slow,)),))
-    one = dicom_result((5, 4, 1))
+    one = dicom_result((7, 6, 1), source_context=context_of(1, n_volumes=2))
     settings = dataclasses.replace(one.settings, model=model)
     maps = {"S0": one.maps["S0"], slow.name: 1e3 * one.maps["D"], "ADC": one.maps["ADC"]}
     made = dataclasses.replace(one, settings=settings, maps=maps)
-    assert errors_of(save(made, tmp_path)) == []
+    assert errors_of(save(made, tmp_path, labels=one_region(made))) == []
     image = read(tmp_path, f"mr_{slow.name}/0001.dcm")
     assert image.SeriesDescription == f"ivimkit {slow.name} [m/ms]"
 
@@ -152,7 +157,7 @@ def test_model_of_ones_own(tmp_path):
 def test_maps_without_any_value(tmp_path, small):
     nothing = {name: np.full(small.shape, np.nan) for name in small.maps}
     made = dataclasses.replace(small, maps=nothing)
-    files = save(made, tmp_path, maps=["D", "S0"])
+    files = save_small(made, tmp_path, maps=["D", "S0"])
     assert errors_of(files) == []
     pixels = np.frombuffer(read(tmp_path, "pm_S0.dcm").FloatPixelData, dtype="<f4")
     assert pixels.size == small.status.size
@@ -163,12 +168,13 @@ def test_maps_without_any_value(tmp_path, small):
 
 
 @pytest.mark.parametrize("flipped", [False, True])
-def test_parametric_maps_are_exact(tmp_path, flipped):
-    made = dicom_result()
-    made = dataclasses.replace(made, geometry=Geometry(oblique(flipped)))
-    save(made, tmp_path, kinds=["pm"], maps=["D", "D_star"])
+def test_parametric_maps_are_exact(tmp_path, exported, result, flipped):
+    made, folder = result, exported
+    if flipped:
+        made, folder = dataclasses.replace(result, geometry=Geometry(oblique(flipped))), tmp_path
+        save(made, folder, kinds=["pm"], maps=["D", "D_star"])
     for name in ("D", "D_star"):
-        image = highdicom.imread(tmp_path / f"pm_{name}.dcm")
+        image = highdicom.imread(folder / f"pm_{name}.dcm")
         volume = image.get_volume(dtype=np.float32)
         found = in_scan_order(volume.array, volume.affine, made)
         np.testing.assert_array_equal(found, (made.maps[name] * 1e6).astype(np.float32))
@@ -325,7 +331,7 @@ def test_patient_study_and_frame_of_reference_are_those_of_the_scan(exported):
 def test_each_slice_names_all_images_it_comes_from(exported, result):
     for position, image in enumerate(series_of(exported, "D")):
         names = [item.ReferencedSOPInstanceUID for item in image.SourceImageSequence]
-        assert names == [f"1.2.3.4.{v}.{position}" for v in range(8)]
+        assert names == [f"1.2.3.4.{v}.{position}" for v in range(N_VOLUMES)]
     affine = np.linalg.inv(np.diag([-1.0, -1.0, 1.0, 1.0]) @ result.geometry.affine)
     for name in ("pm_D.dcm", "seg.dcm"):
         for frame in read(exported, name).PerFrameFunctionalGroupsSequence:
@@ -333,7 +339,7 @@ def test_each_slice_names_all_images_it_comes_from(exported, result):
             position = round((affine @ np.array(place, dtype=float))[2])
             sources = frame.DerivationImageSequence[0].SourceImageSequence
             names = [item.ReferencedSOPInstanceUID for item in sources]
-            assert names == [f"1.2.3.4.{v}.{position}" for v in range(8)]
+            assert names == [f"1.2.3.4.{v}.{position}" for v in range(N_VOLUMES)]
 
 
 def test_frames_of_enhanced_images_are_named_by_number(tmp_path, result):
@@ -341,12 +347,14 @@ def test_frames_of_enhanced_images_are_named_by_number(tmp_path, result):
     enhanced = msgspec.structs.replace(
         context,
         instances=context.instances[:1],
-        volumes=[[(0, v * 4 + k + 1) for k in range(4)] for v in range(8)],
+        volumes=[[(0, v * 4 + k + 1) for k in range(4)] for v in range(N_VOLUMES)],
     )
     made = dataclasses.replace(result, source_context=enhanced)
     save(made, tmp_path, kinds=["mr"], maps=["D"])
     sources = series_of(tmp_path, "D")[2].SourceImageSequence
-    assert [item.ReferencedFrameNumber for item in sources] == [v * 4 + 3 for v in range(8)]
+    assert [item.ReferencedFrameNumber for item in sources] == [
+        v * 4 + 3 for v in range(N_VOLUMES)
+    ]
 
 
 def test_research_is_said_where_there_is_a_place(exported):
@@ -377,8 +385,8 @@ def test_series_are_in_order_after_that_of_the_scan(exported):
     assert all(700 < number < 800 for number in numbers.values())
 
 
-def test_anonymous(tmp_path, small):
-    anonymous = save(small, tmp_path / "anonymous", anonymous=True, maps=["D"])
+def test_anonymous(tmp_path, small, small_files):
+    anonymous = save_small(small, tmp_path / "anonymous", anonymous=True)
     for path in anonymous:
         made = pydicom.dcmread(path)
         content = path.read_bytes()
@@ -387,32 +395,29 @@ def test_anonymous(tmp_path, small):
         assert made.PatientID == made.AccessionNumber == made.ReferringPhysicianName == ""
         assert made.StudyInstanceUID == STUDY["StudyInstanceUID"]
     # It must not replace the one with the patient.
-    own = {pydicom.dcmread(path).SOPInstanceUID for path in anonymous}
-    assert own.isdisjoint(uids(small, tmp_path / "known"))
+    assert set(uids(anonymous)).isdisjoint(uids(small_files))
 
 
 # ------------------------------------------------------------------------------ identity
 
 
-def test_again_gives_the_same_bytes(tmp_path, small):
-    for name in ("one", "again"):
-        save(small, tmp_path / name, maps=["D"])
-    assert digest(tmp_path / "one") == digest(tmp_path / "again")
+def test_again_gives_the_same_bytes(tmp_path, small, small_files):
+    save_small(small, tmp_path / "again")
+    assert digest(tmp_path / "again") == digest(small_files[-1].parent)
 
 
-def uids(result, folder, **options):
-    files = save(result, folder, maps=["D"], **options)
+def uids(files):
     return [pydicom.dcmread(path).SOPInstanceUID for path in files]
 
 
-def test_the_same_fit_at_another_time_has_the_same_uids(tmp_path, small):
+def test_the_same_fit_at_another_time_has_the_same_uids(tmp_path, small, small_files):
     later = dataclasses.replace(small.provenance, started="2027-01-01T00:00:00+00:00", threads=7)
     again = dataclasses.replace(small, provenance=later)
-    assert uids(small, tmp_path / "a") == uids(again, tmp_path / "b")
+    assert uids(save_small(again, tmp_path / "again")) == uids(small_files)
 
 
-def test_what_differs_has_other_uids(tmp_path, small):
-    first = uids(small, tmp_path / "first")
+def test_what_differs_has_other_uids(tmp_path, small, small_files):
+    first = uids(small_files)
     other_mask = small.status.copy()
     other_mask[0, 0, 0] = int(ik.status.FitStatus.OUTSIDE_MASK)
     settings = dataclasses.replace(small.settings, method=ik.methods.get("trr"))
@@ -420,21 +425,22 @@ def test_what_differs_has_other_uids(tmp_path, small):
     for number, changes in enumerate(
         ({"status": other_mask}, {"settings": settings}, {"source_context": fewer})
     ):
-        other = uids(dataclasses.replace(small, **changes), tmp_path / str(number))
-        assert set(first).isdisjoint(other)
-    regions = ik.Labels(np.where(regions_of(small.shape).array == 1, 1, 0))
-    more = save(small, tmp_path / "maps", maps=["D", "f"])
-    reports = {
-        path: pydicom.dcmread(path).SOPInstanceUID for path in more if path.name == "sr.dcm"
-    }
-    assert set(first).isdisjoint(reports.values()), "a report of more maps is another one"
-    labelled = uids(small, tmp_path / "labels", labels=regions)
+        other = save_small(dataclasses.replace(small, **changes), tmp_path / str(number))
+        assert set(first).isdisjoint(uids(other))
+    (report,) = (
+        path
+        for path in save_small(small, tmp_path / "maps", kinds=["pm", "sr"], maps=["D", "f"])
+        if path.name == "sr.dcm"
+    )
+    assert set(first).isdisjoint(uids([report])), "a report of more maps is another one"
+    labels = ik.Labels(np.where(regions_of(small.shape).array == 1, 1, 0))
+    labelled = uids(save_small(small, tmp_path / "labels", labels=labels))
     same = set(first) & set(labelled)
     assert len(same) == len(first) - 2, "only Segmentation and report depend on the regions"
 
 
 def test_root_and_first_series(tmp_path, small):
-    files = save(small, tmp_path, maps=["D"], uid_root=ROOT, first_series=50)
+    files = save_small(small, tmp_path, uid_root=ROOT, first_series=50)
     for path in files:
         made = pydicom.dcmread(path)
         assert made.SOPInstanceUID.startswith(f"{ROOT}.")
