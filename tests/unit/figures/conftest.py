@@ -1,16 +1,29 @@
-"""Fixtures of the figure tests: a result made by hand, and the scan that it is the fit of."""
+"""Fixtures of the figure tests: a result made by hand, and the scan that it is the fit of.
+
+Tests of what a picture looks like are marked `drawn`. All others make lean axes, which draw the
+same: those that only see that something can be drawn ask for `pixels`.
+"""
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import ivimkit as ik
 from ivimkit.scan.dwi import DWI
 from made_results import biexp_maps, made_result
 
 
-@pytest.fixture(autouse=True)
-def _looks_at_pictures(drawn_pictures):
-    """All of them do."""
+@pytest.fixture
+def pixels():
+    """A function that draws a figure, and returns its pixels."""
+
+    def of(figure):
+        figure.dpi = 30
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())
+
+    return of
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def of_shape(shape):
 
 
 def several_slices(result, dwi):
-    return map_panels(result, dwi, maps=["D", "f", "D_star"], crop=False)
+    return map_panels(result, dwi, maps=["D", "D_star"], crop=False)
 
 
 def one_slice(result, dwi):

@@ -1,5 +1,3 @@
-import io
-
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
@@ -134,16 +132,9 @@ def test_monoexponential():
     assert list(images(map_panels(result))) == ["ADC"]
 
 
-def test_maps_without_any_value(result, dwi):
+def test_maps_without_any_value(result, dwi, pixels):
     empty = made_result({name: np.full(SHAPE, np.nan) for name in result.maps})
-    figure = map_panels(empty, dwi, slices=[0])
-    figure.savefig(io.BytesIO(), format="png")
-
-
-def test_can_be_saved(result, dwi):
-    target = io.BytesIO()
-    map_panels(result, dwi, slices=[0, 1], maps=["D", "f"]).savefig(target, format="png")
-    assert target.getvalue()[:8] == b"\x89PNG\r\n\x1a\n"
+    pixels(map_panels(empty, dwi, slices=[0]))
 
 
 def test_unknown_map(result):

@@ -1,4 +1,3 @@
-import io
 from dataclasses import replace
 
 import numpy as np
@@ -121,19 +120,21 @@ def test_axes(dwi, fits):
 
 
 @pytest.mark.parametrize("signal", [0.0, -5.0, np.nan])
-def test_a_voxel_that_failed_is_drawn_all_the_same(dwi, signal):
+def test_a_voxel_that_failed_is_drawn_all_the_same(signal, pixels):
     maps = {name: np.full(SHAPE, np.nan) for name in biexp_maps(SHAPE)}
     status = np.full(SHAPE, int(FitStatus.NO_SIGNAL))
     empty = DWI(np.full((*SHAPE, len(B)), signal), B)
     figure = voxel_plot(empty, made_result(maps, status=status), VOXEL)
     assert cells(figure)[1][1:] == ["–"] * 6
-    figure.savefig(io.BytesIO(), format="png")
+    pixels(figure)
 
 
 def test_one_voxel_without_axes(dwi):
     result = made_result({name: array[VOXEL] for name, array in biexp_maps(SHAPE).items()})
     figure = voxel_plot(DWI(dwi.signal[VOXEL], B), result, ())
-    figure.savefig(io.BytesIO(), format="png")
+    assert figure.get_suptitle() == "decay curve"
+    raw = line(figure.axes[0], "measured volumes")
+    np.testing.assert_array_equal(raw.get_ydata(), dwi.signal[VOXEL])
 
 
 def test_the_mean_signal_of_a_region_has_its_name(dwi):
