@@ -35,6 +35,10 @@ UNWANTED = {
     "ivimkit.organs.get('liver')": {"numba", "matplotlib", "nibabel", "pandas"},
     "ivimkit.models.get('biexp')": {"matplotlib", "nibabel", "pandas"},
     "ivimkit.fit": {"matplotlib", "nibabel", "pandas"},
+    "ivimkit.compat.dipy.BOUNDS": {"dipy", "matplotlib", "nibabel", "pandas"},
+    "ivimkit.compat.osipi.OsipiVarPro([0, 10, 20, 50, 100, 200, 400, 800])": {
+        *("dipy", "matplotlib", "nibabel", "pandas")
+    },
     "ivimkit.load": {"matplotlib", "pandas"},
 }
 LOADED = """

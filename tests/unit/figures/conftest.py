@@ -26,7 +26,7 @@ def pixels():
     return of
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def affine():
     """Columns run to the patient's left, voxels are 2 x 2 x 5 mm."""
     return np.diag([-2.0, 2.0, 5.0, 1.0])
@@ -38,8 +38,8 @@ def result(request, affine):
     return made_result(biexp_maps(request.module.SHAPE), affine=affine)
 
 
-@pytest.fixture
-def dwi(request, result, affine):
+@pytest.fixture(scope="module")
+def dwi(request, affine):
     """Its signals without noise, at the b-values that the module gives as B."""
-    b = request.module.B
-    return DWI(ik.simulate.signals("biexp", result.params, b), b, affine)
+    b, made = request.module.B, made_result(biexp_maps(request.module.SHAPE))
+    return DWI(ik.simulate.signals("biexp", made.params, b), b, affine)

@@ -91,7 +91,6 @@ def test_nothing_overlaps_or_leaves_the_page_and_no_layout_is_solved(draw, shape
     figure = draw(*of_shape(shape))
     assert figure.get_layout_engine() is None
     canvas = FigureCanvasAgg(figure)
-    figure.draw_without_rendering()
     renderer = canvas.get_renderer()
     parts = [*figure.axes, *figure.legends, *(text for text in figure.texts if text.get_text())]
     boxes = [part.get_tightbbox(renderer) for part in parts]
