@@ -2,6 +2,7 @@ import pytest
 
 import ivimkit as ik
 
+
 def test_modules_are_loaded_when_they_are_used():
     assert ik.compat.dipy.IvimModel is ik.compat.dipy.ivim_model_selector
     assert ik.compat.osipi.OsipiVarPro.result_keys == ["f", "Dp", "D"]

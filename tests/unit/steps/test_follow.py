@@ -16,7 +16,7 @@ B = [0, 20, 60, 120, 400, 800]
 @pytest.fixture(scope="module")
 def made():
     faults = Artefacts(motion=Motion("breathing", mm=6))
-    return ik.simulate.phantom(shape=(34, 24, 8), bvals=B, snr=40, artefacts=faults)
+    return ik.simulate.phantom(shape=(30, 22, 8), bvals=B, snr=40, artefacts=faults)
 
 
 @pytest.fixture(scope="module")
