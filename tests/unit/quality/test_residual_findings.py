@@ -10,7 +10,7 @@ from ivimkit.quality import residual_findings, residuals
 from ivimkit.scan.dwi import DWI
 
 B = np.array(ik.simulate.B13)
-SHAPE = (48, 40, 8)
+SHAPE = (40, 32, 8)
 MIXED = np.random.default_rng(3).permutation(np.repeat(B, 3))
 
 

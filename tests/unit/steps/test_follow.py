@@ -33,7 +33,9 @@ def followed(made, resampled):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ivimkit.steps.follow.moved_scan", seen)
-        return ik.preprocess(made.dwi, [steps.Align(), steps.Follow(iterations=2, radius=4)])
+        return ik.preprocess(
+            made.dwi, [steps.Align("translation"), steps.Follow(iterations=2, radius=4)]
+        )
 
 
 def test_it_lowers_residuals_and_says_what_it_changed(followed):
