@@ -205,13 +205,13 @@ def of_regions(
         If `pool` is unknown.
     """
     check_pool(pool)
-    parts, *numbers = _of_voxels(result)
+    parts, cost, degrees, S0 = _of_voxels(result)
     own = np.concatenate([np.atleast_1d(labels[part.box][part.inside]) for part in parts])
-    found = {}
+    found: dict[int, tuple[float, float]] = {}
     for region in np.unique(own[own != 0]).tolist():
         inside = own == region
         with suppress(NoiseError):
-            sigma, total, _ = _pooled(result, *(values[inside] for values in numbers), pool)
+            sigma, total, _ = _pooled(result, cost[inside], degrees[inside], S0[inside], pool)
             found[int(region)] = (sigma, total)
     return found
 

@@ -117,7 +117,7 @@ def voxel_noises(
         return dict.fromkeys(numbers, VoxelNoise(given, math.inf))
     if "sigma" in result.maps:
         return {one: _of_map(result, usable & (labels.array == one)) for one in numbers}
-    found = {}
+    found: dict[int, VoxelNoise] = {}
     for some in _at_once(result, labels, usable, numbers):
         found |= _of_residuals(result, some)
     return {one: found.get(one, _UNKNOWN) for one in numbers}
