@@ -189,8 +189,14 @@ def _protocol(random: np.random.Generator) -> NDArray[np.float64]:
     return _PROTOCOLS[int(random.integers(len(_PROTOCOLS)))]
 
 
-def shared_scans(prostate: Path = PROSTATE, abdomen: Path = ABDOMEN) -> Iterator[Case]:
-    """Yield the real scans with each mask and selection of volumes, if available."""
+def shared_scans(
+    prostate: Path = PROSTATE, abdomen: Path = ABDOMEN, selections: slice = slice(None)
+) -> Iterator[Case]:
+    """Yield the real scans with each mask and selection of volumes, if available.
+
+    Of the abdomens, perhaps only some selections: all volumes, or one kind of gradient with one
+    diffusion time, which vary fastest.
+    """
     if (prostate / "dwi.nii.gz").exists():
         b = np.loadtxt(prostate / "dwi.bval")
         signal = read_image(prostate / "dwi.nii.gz").astype(np.float64)
@@ -211,7 +217,7 @@ def shared_scans(prostate: Path = PROSTATE, abdomen: Path = ABDOMEN) -> Iterator
             for time in (40, 70, 100)
         ]
         for mask in (None, read_image(folder / "mask.nii.gz") > 0, *inside):
-            for kept in chosen:
+            for kept in chosen[selections]:
                 yield Case("abdomen", signal[..., kept], b[kept], mask)
 
 

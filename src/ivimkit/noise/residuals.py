@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,7 +22,7 @@ from ivimkit.scan.history import History
 from ivimkit.scan.value_weights import WeightSummary
 from ivimkit.status import at_lower, at_upper
 
-__all__ = ["Fitted", "Record", "Settings", "from_residuals"]
+__all__ = ["Fitted", "Record", "Settings", "from_residuals", "of_regions"]
 
 
 class Record(Protocol):
@@ -158,6 +159,67 @@ def from_residuals(
     (True, 'residuals')
     """
     check_pool(pool)
+    parts, cost, degrees, S0 = _of_voxels(result)
+    sigma, total, fitted = _pooled(result, cost, degrees, S0, pool)
+    values = degrees_map = None
+    if each_voxel:
+        found = np.where(fitted, np.sqrt(cost / degrees), np.nan)
+        values = _spread(parts, found, result.status.shape, np.nan)
+        degrees_map = _spread(parts, np.where(fitted, degrees, 0.0), result.status.shape, 0.0)
+    return NoiseEstimate(
+        sigma=sigma,
+        map=values,
+        degrees=total,
+        degrees_map=degrees_map,
+        source="residuals",
+        assumes=_assumes(result),
+        n_voxels=int(np.count_nonzero(fitted)),
+    )
+
+
+def of_regions(
+    result: Fitted, labels: NDArray[np.integer], *, pool: str = "median"
+) -> dict[int, tuple[float, float]]:
+    """Estimate the noise of each region from the residuals of a fit, as `from_residuals` does.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    labels : ndarray of int, shape of the maps
+        Region of each voxel; 0 is none.
+    pool : {"median", "mean"}
+        How voxels become one value.
+
+    Returns
+    -------
+    dict of int to (float, float)
+        Standard deviation, a.u., and degrees of freedom of each region; those of which the noise
+        cannot be estimated are missing.
+
+    Raises
+    ------
+    NoiseError
+        If the noise cannot be estimated from these residuals in any region.
+    OptionError
+        If `pool` is unknown.
+    """
+    check_pool(pool)
+    parts, cost, degrees, S0 = _of_voxels(result)
+    own = np.concatenate([np.atleast_1d(labels[part.box][part.inside]) for part in parts])
+    found: dict[int, tuple[float, float]] = {}
+    for region in np.unique(own[own != 0]).tolist():
+        inside = own == region
+        with suppress(NoiseError):
+            sigma, total, _ = _pooled(result, cost[inside], degrees[inside], S0[inside], pool)
+            found[int(region)] = (sigma, total)
+    return found
+
+
+def _of_voxels(
+    result: Fitted,
+) -> tuple[list[_Part], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the residuals of the fitted voxels: cost, degrees of freedom and S0 of each."""
     require_measurable(result.provenance.history, "residuals")
     own = None if result.provenance.value_weights is None else result.value_counts()
     n_values = int(np.count_nonzero(np.asarray(result.provenance.counts) > 0.0))
@@ -182,6 +244,17 @@ def from_residuals(
             "cannot estimate the noise from these residuals: no voxel has a fit; expected one. "
             "Look at the status map"
         )
+    return parts, cost, degrees, S0
+
+
+def _pooled(
+    result: Fitted,
+    cost: NDArray[np.float64],
+    degrees: NDArray[np.float64],
+    S0: NDArray[np.float64],
+    pool: str,
+) -> tuple[float, float, NDArray[np.bool_]]:
+    """Return noise and degrees of freedom of voxels, and which of them are above the floor."""
     fitted = np.ones(cost.shape, dtype=bool)
     if "S0" in result.maps:
         fitted = above_floor(S0[None], np.sqrt(cost)[None], degrees[None], pool)[0]
@@ -191,20 +264,7 @@ def from_residuals(
             "cannot estimate the noise from these residuals: they are zero; expected real data. "
             "Check where the signals come from"
         )
-    values = degrees_map = None
-    if each_voxel:
-        found = np.where(fitted, np.sqrt(cost / degrees), np.nan)
-        values = _spread(parts, found, result.status.shape, np.nan)
-        degrees_map = _spread(parts, np.where(fitted, degrees, 0.0), result.status.shape, 0.0)
-    return NoiseEstimate(
-        sigma=sigma,
-        map=values,
-        degrees=total,
-        degrees_map=degrees_map,
-        source="residuals",
-        assumes=_assumes(result),
-        n_voxels=int(np.count_nonzero(fitted)),
-    )
+    return sigma, total, fitted
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -96,8 +97,9 @@ def change(
     places = wide.index.get_level_values("region").astype(str).tolist()
     what = wide.index.get_level_values("map").astype(str).tolist()
     matrix = wide.to_numpy(dtype=np.float64)
+    limit_of = functools.cache(functools.partial(_limit, repeat, relative=relative))
     for place, name, subject, found in zip(places, what, subjects, matrix, strict=True):
-        limit = _limit(repeat, region or place, name, relative)
+        limit = limit_of(region or place, name)
         first, *later = np.flatnonzero(np.isfinite(found)).tolist()
         before = float(found[first])
         for scan in later:
@@ -121,7 +123,7 @@ def _maps_in(
     return [name for name in known if name in there]
 
 
-def _limit(repeat: pd.DataFrame, region: str, name: str, relative: bool) -> float:
+def _limit(repeat: pd.DataFrame, region: str, name: str, *, relative: bool) -> float:
     if (region, name) not in repeat.index:
         known = ", ".join(f"{place} {what}" for place, what in repeat.index.tolist()[:8])
         raise OptionError(

@@ -29,7 +29,7 @@ from ivimkit.quality.region_noise import (
     VoxelNoise,
     mean_without_floor,
     spread_of_mean,
-    voxel_noise,
+    voxel_noises,
 )
 from ivimkit.quality.table_rows import labelled
 from ivimkit.scan.acquisition import Acquisition
@@ -165,13 +165,13 @@ def _regions(
     used = np.asarray(result.provenance.counts) > 0.0
     floor, coils = _floor(result.method)
     curves = _curves(result, dwi, used)
+    several = [one for one, n in zip(labels.names, numbers, strict=True) if n > 1]
+    noises = voxel_noises(result, labels, usable, several)
     regions = []
     for position, (number, name) in enumerate(labels.names.items()):
         n, signal = int(numbers[position]), means[position]
-        noise = VoxelNoise(math.nan, 0.0)
+        noise = noises.get(number, VoxelNoise(math.nan, 0.0))
         mean = MeanSignal(signal, np.zeros((b.size, b.size)), math.nan)
-        if n > 1:
-            noise = voxel_noise(result, usable & (labels.array == number))
         if n > 1 and np.isfinite(signal[used]).all():
             clean, spread = signal.copy(), np.zeros((b.size, b.size))
             follows, scale = np.eye(int(used.sum())), 1.0 / np.sqrt(volumes[used] * n)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,11 +22,13 @@ from ivimkit.fitting.fit import fit
 from ivimkit.fitting.result import FitResult
 from ivimkit.kernels.noise_floor import geometric_share, magnitude_mean
 from ivimkit.methods._posterior import PosteriorMethod
-from ivimkit.noise import before_denoising, from_residuals
+from ivimkit.noise import before_denoising
 from ivimkit.noise.pooling import pooled
+from ivimkit.noise.residuals import of_regions
+from ivimkit.scan.labels import Labels
 from ivimkit.scan.variables import B
 
-__all__ = ["MeanSignal", "VoxelNoise", "mean_without_floor", "spread_of_mean", "voxel_noise"]
+__all__ = ["MeanSignal", "VoxelNoise", "mean_without_floor", "spread_of_mean", "voxel_noises"]
 
 # Decay rates, mm^2/s: any mean of decays is a non-negative sum over them; the first is that of a
 # constant signal.
@@ -44,7 +46,7 @@ _NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 _NODE_WEIGHTS = _NODE_WEIGHTS / _NODE_WEIGHTS.sum()
 # The variation of the signals cannot be estimated from fewer voxels.
 _MIN_VOXELS = 10
-# As many give the noise to a tenth of a percent.
+# As many give the noise to a tenth of a percent; so many are fitted at a time.
 _MAX_VOXELS = 1_000_000
 
 
@@ -86,8 +88,10 @@ class MeanSignal:
     degrees: float
 
 
-def voxel_noise(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
-    """Return the noise of one volume of one voxel in a region.
+def voxel_noises(
+    result: FitResult, labels: Labels, usable: NDArray[np.bool_], numbers: Sequence[int]
+) -> dict[int, VoxelNoise]:
+    """Return the noise of one volume of one voxel in each of some regions.
 
     Of a denoised scan that before denoising; of others the one given to the fit, else the one it
     found (its map ``sigma``), else from the least-squares residuals in every voxel.
@@ -96,17 +100,26 @@ def voxel_noise(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
     ----------
     result : FitResult
         The fit, with its scan.
-    inside : ndarray of bool
-        Voxels of the region, those that have a fit.
+    labels : Labels
+        Region of each voxel.
+    usable : ndarray of bool
+        Voxels that have a fit.
+    numbers : sequence of int
+        The regions.
     """
     before = before_denoising(result.provenance.history)
     if before is not None:
         # Denoising moves errors between neighbours: the mean of many voxels has that of before.
-        return VoxelNoise(before.sigma, math.inf)
+        return dict.fromkeys(numbers, VoxelNoise(before.sigma, math.inf))
     given = result.settings.sigma
     if isinstance(given, float):
-        return VoxelNoise(given, math.inf)
-    return _of_map(result, inside) if "sigma" in result.maps else _of_residuals(result, inside)
+        return dict.fromkeys(numbers, VoxelNoise(given, math.inf))
+    if "sigma" in result.maps:
+        return {one: _of_map(result, usable & (labels.array == one)) for one in numbers}
+    found: dict[int, VoxelNoise] = {}
+    for some in _at_once(result, labels, usable, numbers):
+        found |= _of_residuals(result, some)
+    return {one: found.get(one, _UNKNOWN) for one in numbers}
 
 
 def _of_map(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
@@ -133,7 +146,28 @@ def _degrees_of_prior(result: FitResult) -> float:
     return min(max(known, default=0.0), 1e6)
 
 
-def _of_residuals(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
+def _at_once(
+    result: FitResult, labels: Labels, usable: NDArray[np.bool_], numbers: Sequence[int]
+) -> Iterator[NDArray[np.int64]]:
+    """Yield the regions of the voxels to fit, many regions at once: small fits are overhead.
+
+    Where single values have weights, what can be said of the noise may differ between regions.
+    """
+    alone = result.scan().weights_of_values is not None
+    some, n = np.zeros(usable.shape, dtype=np.int64), 0
+    for number in numbers:
+        inside = _some_of(usable & (labels.array == number))
+        more = int(np.count_nonzero(inside))
+        if n and (alone or n + more > _MAX_VOXELS):
+            yield some
+            some, n = np.zeros_like(some), 0
+        some[inside] = number
+        n += more
+    if n:
+        yield some
+
+
+def _of_residuals(result: FitResult, labels: NDArray[np.int64]) -> dict[int, VoxelNoise]:
     """Fit the voxels by least squares, so that no step of the method adds to the noise."""
     used = (np.asarray(result.provenance.counts) > 0.0).astype(float)
     bvals = np.unique(np.asarray(result.provenance.bvals)[used > 0.0])
@@ -143,13 +177,13 @@ def _of_residuals(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
         with warnings.catch_warnings():
             # Whoever fitted the scan has been told of its b-values.
             warnings.simplefilter("ignore", AcquisitionWarning)
-            dwi = result.scan().with_mask(_some_of(inside))
+            dwi = result.scan().with_mask(labels != 0)
             weights = used if dwi.weights_of_values is None else None
             fitted = fit(dwi, model=model, weights=weights, device="cpu")
-            found = from_residuals(fitted, each_voxel=False)
+            found = of_regions(fitted, labels)
     except (NoiseError, InputError):
-        return _UNKNOWN
-    return VoxelNoise(found.sigma, found.degrees)
+        return {}
+    return {number: VoxelNoise(*noise) for number, noise in found.items()}
 
 
 def _some_of(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -169,13 +169,9 @@ def numbered(values: pd.DataFrame, *, statistic: str = "median") -> pd.DataFrame
             f"of session {row['session']}; expected one. Name sessions apart"
         )
     table = values.assign(session=values["session"].astype(str))
-    order = table.drop_duplicates(["subject", "session"]).groupby("subject", sort=False)
-    scan = table.merge(
-        order["session"].apply(lambda sessions: sessions.reset_index(drop=True)).reset_index(),
-        on=["subject", "session"],
-    )
-    scan = scan.rename(columns={scan.columns[-1]: "scan"})
-    scan["scan"] += 1
+    order = table[["subject", "session"]].drop_duplicates()
+    number = order.groupby("subject", sort=False).cumcount() + 1
+    scan = table.merge(order.assign(scan=number), on=["subject", "session"])
     index = ["region", "map", "subject"]
     wide = scan.pivot(index=index, columns="scan", values=column)
     kept = values[index].drop_duplicates()

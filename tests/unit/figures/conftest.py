@@ -1,19 +1,32 @@
-"""Fixtures of the figure tests: a result made by hand, and the scan that it is the fit of."""
+"""Fixtures of the figure tests: a result made by hand, and the scan that it is the fit of.
+
+Tests of what a picture looks like are marked `drawn`. All others make lean axes, which draw the
+same: those that only see that something can be drawn ask for `pixels`.
+"""
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import ivimkit as ik
 from ivimkit.scan.dwi import DWI
 from made_results import biexp_maps, made_result
 
 
-@pytest.fixture(autouse=True)
-def _looks_at_pictures(drawn_pictures):
-    """All of them do."""
-
-
 @pytest.fixture
+def pixels():
+    """A function that draws a figure, and returns its pixels."""
+
+    def of(figure):
+        figure.dpi = 30
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())
+
+    return of
+
+
+@pytest.fixture(scope="module")
 def affine():
     """Columns run to the patient's left, voxels are 2 x 2 x 5 mm."""
     return np.diag([-2.0, 2.0, 5.0, 1.0])
@@ -25,8 +38,8 @@ def result(request, affine):
     return made_result(biexp_maps(request.module.SHAPE), affine=affine)
 
 
-@pytest.fixture
-def dwi(request, result, affine):
+@pytest.fixture(scope="module")
+def dwi(request, affine):
     """Its signals without noise, at the b-values that the module gives as B."""
-    b = request.module.B
-    return DWI(ik.simulate.signals("biexp", result.params, b), b, affine)
+    b, made = request.module.B, made_result(biexp_maps(request.module.SHAPE))
+    return DWI(ik.simulate.signals("biexp", made.params, b), b, affine)

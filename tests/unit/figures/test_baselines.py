@@ -21,6 +21,7 @@ from ivimkit.status import FitStatus
 from made_results import made_result
 from tolerances import SAME_PICTURE, SIMILAR_PICTURE
 
+pytestmark = pytest.mark.drawn
 DRAWN_WITH = "3.11."
 """Version of matplotlib that drew the baselines: others put letters and voxels a pixel away."""
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ivimkit.errors import OptionError, ShapeError
-from ivimkit.figures import Picture, agreement_panels, difference_panels
+from ivimkit.figures import agreement_panels, difference_panels
 from ivimkit.quality import difference
 from made_results import biexp_maps, made_result
 
@@ -108,14 +108,13 @@ def test_all_maps_on_a_page(found):
     figure = agreement_panels(found, title="x")
     assert len([axes for axes in figure.axes if axes.images]) == 6
     assert figure.get_suptitle() == "x"
-    Picture(figure).png(dpi=40)
 
 
-def test_no_voxel_in_common(found):
+def test_no_voxel_in_common(found, pixels):
     maps = {name: np.full(SHAPE, np.nan) for name in biexp_maps(SHAPE)}
     nothing = difference(found.first, made_result(maps, affine=AFFINE))
     for draw in (agreement_panels, difference_panels):
-        Picture(draw(nothing, maps=["D"])).png(dpi=40)
+        pixels(draw(nothing, maps=["D"]))
 
 
 @pytest.mark.parametrize("draw", [agreement_panels, difference_panels])

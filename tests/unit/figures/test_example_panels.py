@@ -5,7 +5,7 @@ import pytest
 
 from ivimkit import simulate
 from ivimkit.errors import OptionError, ShapeError
-from ivimkit.figures import Picture, example_panels
+from ivimkit.figures import example_panels
 from ivimkit.scan.dwi import DWI
 from made_results import biexp_maps, made_result
 
@@ -52,13 +52,13 @@ def test_estimates_are_written_with_their_units(result):
     ]
 
 
-def test_a_voxel_without_a_fit(result):
+def test_a_voxel_without_a_fit(result, pixels):
     maps = {name: np.full(SHAPE, np.nan) for name in biexp_maps(SHAPE)}
     empty = replace(made_result(maps), dwi=result.dwi)
     figure = example_panels(empty, {"failed": (0, 0)}, title="x")
     assert figure.axes[0].texts[0].get_text() == ""
     assert figure.get_suptitle() == "x"
-    Picture(figure).png(dpi=40)
+    pixels(figure)
 
 
 def test_another_scan(result):

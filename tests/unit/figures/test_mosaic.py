@@ -3,7 +3,7 @@ import pytest
 
 import ivimkit as ik
 from ivimkit.errors import OptionError, ShapeError
-from ivimkit.figures import Picture, image_mosaic, mosaic, mosaic_names
+from ivimkit.figures import image_mosaic, mosaic, mosaic_names
 from ivimkit.scan.dwi import DWI
 from made_results import biexp_maps, made_result
 
@@ -106,12 +106,13 @@ def test_one_slice_and_no_slice(result):
 
 
 @pytest.mark.parametrize("shape", [(6, 4, 54), (40, 4, 9), (4, 40, 9), (5, 5, 2)])
-def test_pages_fit_a_screen(shape, affine):
+def test_pages_fit_a_screen(shape, affine, pixels):
     result = made_result(biexp_maps(shape), affine=affine)
-    width, height = mosaic(result, "D", most=54).get_size_inches()
+    figure = mosaic(result, "D", most=54)
+    width, height = figure.get_size_inches()
     assert width <= 9.5
     assert height <= 8.2
-    Picture(mosaic(result, "D", most=54)).png(dpi=50)
+    pixels(figure)
 
 
 def test_voxels_keep_their_shape():

@@ -5,7 +5,7 @@ import pytest
 
 from ivimkit import simulate
 from ivimkit.errors import OptionError
-from ivimkit.figures import Picture, RegionCurve, region_curves
+from ivimkit.figures import RegionCurve, region_curves
 
 B = np.array([0.0, 10, 50, 200, 400, 800])
 PARAMS = [1000, 0.2, 0.03, 1e-3]
@@ -44,12 +44,12 @@ def test_bars_are_standard_deviations():
     np.testing.assert_allclose([np.ptp(segment[:, 1]) for segment in segments], 40.0)
 
 
-def test_bars_do_not_reach_zero():
+def test_bars_do_not_reach_zero(pixels):
     one = curve(sd=2000.0)
-    above, _ = region_curves([one]).axes
-    (segments,) = [bars.get_segments() for bars in above.collections]
+    figure = region_curves([one])
+    (segments,) = [bars.get_segments() for bars in figure.axes[0].collections]
     assert all(segment[:, 1].min() > 0 for segment in segments)
-    Picture(region_curves([one])).png(dpi=40)
+    pixels(figure)
 
 
 def test_unknown_scatter_has_no_bars():
@@ -57,17 +57,18 @@ def test_unknown_scatter_has_no_bars():
     assert not above.collections
 
 
-def test_without_a_fit_there_is_the_signal():
-    above, below = region_curves([curve(predict=False, sd=np.nan)]).axes
+def test_without_a_fit_there_is_the_signal(pixels):
+    figure = region_curves([curve(predict=False, sd=np.nan)])
+    above, below = figure.axes
     assert [found.get_label() for found in above.lines] == ["measured"]
     assert len(below.lines) == 1
-    Picture(region_curves([curve(predict=False)])).png(dpi=40)
+    pixels(figure)
 
 
 @pytest.mark.parametrize("signal", [0.0, -3.0, np.nan])
-def test_signals_that_have_no_logarithm(signal):
+def test_signals_that_have_no_logarithm(signal, pixels):
     one = curve(mean=np.full(6, signal), predict=False)
-    Picture(region_curves([one])).png(dpi=40)
+    pixels(region_curves([one]))
 
 
 def test_regions_are_in_rows_of_three():

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from made_results import biexp_maps, made_result
 SHAPE = (12, 10, 3)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def result():
     """D is doubtful in 40 voxels (30 of them at its bound), D* in 60, f in none."""
     status = np.zeros(SHAPE, int)
@@ -58,6 +59,12 @@ DRAW = {
 }
 
 
+@pytest.fixture(scope="module")
+def figure_of(result):
+    """The figures, each made once: nobody changes them."""
+    return cache(lambda name, unreliable: DRAW[name](result, unreliable=unreliable))
+
+
 def panel(figure, name):
     """The first image of D: one plane, or the sheet of a mosaic."""
     if name == "mosaic":
@@ -73,8 +80,8 @@ def faded(axes):
 
 
 @pytest.mark.parametrize("name", DRAW)
-def test_what_is_faded_is_what_is_not_reliable(result, name):
-    axes = panel(DRAW[name](result), name)
+def test_what_is_faded_is_what_is_not_reliable(result, figure_of, name):
+    axes = panel(figure_of(name, "fade"), name)
     pale, strokes = faded(axes)
     doubtful = expected(result, "D")
     plane = pale[:10, :12] if name != "mosaic" else pale[-10:, :12]
@@ -86,9 +93,9 @@ def test_what_is_faded_is_what_is_not_reliable(result, name):
 
 
 @pytest.mark.parametrize("name", DRAW)
-def test_hidden_voxels_have_no_value(result, name):
-    hidden = panel(DRAW[name](result, unreliable="hide"), name).images[0].get_array()
-    shown = panel(DRAW[name](result, unreliable="show"), name).images[0].get_array()
+def test_hidden_voxels_have_no_value(result, figure_of, name):
+    hidden = panel(figure_of(name, "hide"), name).images[0].get_array()
+    shown = panel(figure_of(name, "show"), name).images[0].get_array()
     lost = np.ma.getmaskarray(np.ma.masked_invalid(hidden)) & ~np.ma.getmaskarray(
         np.ma.masked_invalid(shown)
     )
@@ -97,16 +104,16 @@ def test_hidden_voxels_have_no_value(result, name):
 
 
 @pytest.mark.parametrize("name", DRAW)
-def test_all_voxels_like_each_other(result, name):
-    figure = DRAW[name](result, unreliable="show")
+def test_all_voxels_like_each_other(figure_of, name):
+    figure = figure_of(name, "show")
     assert faded(panel(figure, name)) == (None, [])
     assert "not reliable" not in describe(figure)
 
 
 @pytest.mark.parametrize("name", DRAW)
 @pytest.mark.parametrize("reliable", ["fade", "hide"])
-def test_a_line_says_what_it_means_and_how_many_voxels(result, name, reliable):
-    figure = DRAW[name](result, unreliable=reliable)
+def test_a_line_says_what_it_means_and_how_many_voxels(result, figure_of, name, reliable):
+    figure = figure_of(name, reliable)
     (text,) = [one.get_text() for one in figure.texts if "reliable" in one.get_text()]
     text = " ".join(text.split())
     assert text.startswith({"fade": "Hatched", "hide": "Left out (black)"}[reliable])
@@ -114,7 +121,6 @@ def test_a_line_says_what_it_means_and_how_many_voxels(result, name, reliable):
     assert f"D in {expected(result, 'D').sum()} of {total} voxels" in text
     assert text in describe(figure)
     # All of it is on the page.
-    figure.savefig(io.BytesIO(), dpi=40)
     for one in figure.texts:
         box = one.get_window_extent().transformed(figure.transFigure.inverted())
         assert box.x0 >= -0.01, box
@@ -122,6 +128,7 @@ def test_a_line_says_what_it_means_and_how_many_voxels(result, name, reliable):
 
 
 def test_a_difference_needs_both(result):
+    # Faded unless asked otherwise.
     figure = DRAW["difference_panels"](result)
     pale = [faded(axes)[0] for axes in figure.axes if axes.get_title()]
     np.testing.assert_array_equal(pale[2], pale[0] | pale[1])

@@ -18,9 +18,18 @@ def found(shape=(6, 5, 4), at_400=30.0, **options):
     return ik.quality.residuals(result, DWI(signal, B), **options)
 
 
-def test_bars_are_the_means_and_large_ones_stand_out():
-    values = found()
-    bars = residual_panels(values).axes[0].containers[0].patches
+@pytest.fixture(scope="module")
+def values():
+    return found()
+
+
+@pytest.fixture(scope="module")
+def figure(values):
+    return residual_panels(values)
+
+
+def test_bars_are_the_means_and_large_ones_stand_out(values, figure):
+    bars = figure.axes[0].containers[0].patches
     np.testing.assert_allclose([bar.get_height() for bar in bars], values.mean)
     colours = {to_rgba(bar.get_facecolor()) for bar in bars}
     large = bars[6].get_facecolor()
@@ -33,22 +42,20 @@ def test_bars_are_never_on_a_range_below_one_percent():
     assert residual_panels(found(at_400=0.0)).axes[0].get_ylim() == (-1.0, 1.0)
 
 
-def test_scatter_and_noise_are_drawn_with_the_averages():
-    values = found()
-    lines = {line.get_label(): line.get_ydata() for line in residual_panels(values).axes[1].lines}
+def test_scatter_and_noise_are_drawn_with_the_averages(values, figure):
+    lines = {line.get_label(): line.get_ydata() for line in figure.axes[1].lines}
     np.testing.assert_array_equal(lines["voxel to voxel"], values.sd)
     np.testing.assert_allclose(lines["noise"], values.noise / np.sqrt(values.counts))
 
 
-def test_unknown_noise_is_not_drawn():
-    values = ik.quality.Residuals(**{**vars(found()), "noise": float("nan")})
-    labels = [line.get_label() for line in residual_panels(values).axes[1].lines]
+def test_unknown_noise_is_not_drawn(values):
+    unknown = ik.quality.Residuals(**{**vars(values), "noise": float("nan")})
+    labels = [line.get_label() for line in residual_panels(unknown).axes[1].lines]
     assert labels == ["voxel to voxel"]
 
 
-def test_slices_are_drawn_around_zero():
-    values = found()
-    axes = residual_panels(values).axes[2]
+def test_slices_are_drawn_around_zero(values, figure):
+    axes = figure.axes[2]
     image = axes.images[0]
     np.testing.assert_allclose(np.ma.filled(image.get_array(), np.nan), values.by_slice)
     low, high = image.get_clim()
@@ -58,16 +65,14 @@ def test_slices_are_drawn_around_zero():
     assert image.colorbar.ax.get_ylabel() == "mean residual (% of S0)"
 
 
-def test_b_values_are_written_once_below():
-    figure = residual_panels(found())
+def test_b_values_are_written_once_below(figure):
     labels = [[text.get_text() for text in axes.get_xticklabels()] for axes in figure.axes[:3]]
     assert labels[2] == ["0", "10", "20", "50", "100", "200", "400", "800"]
     assert not any(labels[0] + labels[1])
     assert figure.axes[2].get_xlabel() == "b (s/mm²)"
 
 
-def test_many_b_values_are_not_written_on_top_of_each_other():
-    values = found()
+def test_many_b_values_are_not_written_on_top_of_each_other(values):
     many = {name: np.tile(getattr(values, name), 20) for name in ("bvals", "mean", "sd", "counts")}
     many["names"] = values.names * 20
     many["by_slice"] = np.tile(values.by_slice, (1, 20))
@@ -95,5 +100,5 @@ def test_title_says_how_many_voxels(most, title):
     assert residual_panels(found(), title="x").get_suptitle() == "x"
 
 
-def test_can_be_encoded():
-    assert Picture(residual_panels(found())).encoded().media_type == "image/png"
+def test_can_be_encoded(figure):
+    assert Picture(figure).encoded().media_type == "image/png"

@@ -1,4 +1,3 @@
-import io
 from dataclasses import replace
 
 import numpy as np
@@ -16,14 +15,20 @@ SHAPE = (3, 2)
 VOXEL = (2, 1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def fits():
     maps = biexp_maps(SHAPE)
     other = {**maps, "D": maps["D"] * 1.1}
     return {"segmented": made_result(maps, method="segmented"), "varpro": made_result(other)}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def figure(dwi, fits):
+    """The plot of a voxel, which nobody changes."""
+    return voxel_plot(dwi, fits, VOXEL)
+
+
+@pytest.fixture(scope="module")
 def dwi(fits):
     clean = simulate.signals("biexp", fits["segmented"].params, B)
     return DWI(simulate.add_noise(clean, sigma=5, seed=1), B)
@@ -33,8 +38,8 @@ def line(axes, label):
     return next(found for found in axes.lines if found.get_label() == label)
 
 
-def test_shows_volumes_and_averages(dwi, fits):
-    linear = voxel_plot(dwi, fits, VOXEL).axes[0]
+def test_shows_volumes_and_averages(dwi, figure):
+    linear = figure.axes[0]
     raw = line(linear, "measured volumes")
     np.testing.assert_array_equal(raw.get_xdata(), B)
     np.testing.assert_array_equal(raw.get_ydata(), dwi.signal[VOXEL])
@@ -55,21 +60,20 @@ def test_selected_volumes_only(dwi, fits):
 
 
 @pytest.mark.parametrize("name", ["segmented", "varpro"])
-def test_curves_are_the_models(dwi, fits, name):
-    for axes in voxel_plot(dwi, fits, VOXEL).axes[:2]:
+def test_curves_are_the_models(fits, figure, name):
+    for axes in figure.axes[:2]:
         curve = line(axes, name)
         want = simulate.signals("biexp", fits[name].params[VOXEL], curve.get_xdata())
         np.testing.assert_allclose(curve.get_ydata(), want)
 
 
-def test_curves_can_be_told_apart_without_colour(dwi, fits):
-    linear = voxel_plot(dwi, fits, VOXEL).axes[0]
-    styles = [line(linear, name).get_linestyle() for name in fits]
+def test_curves_can_be_told_apart_without_colour(fits, figure):
+    styles = [line(figure.axes[0], name).get_linestyle() for name in fits]
     assert len(set(styles)) == len(styles)
 
 
-def test_residuals_are_measured_averages_minus_fit(dwi, fits):
-    residuals = voxel_plot(dwi, fits, VOXEL).axes[2]
+def test_residuals_are_measured_averages_minus_fit(dwi, fits, figure):
+    residuals = figure.axes[2]
     found = line(residuals, "segmented")
     np.testing.assert_array_equal(found.get_xdata(), dwi.fit_bvals)
     predicted = fits["segmented"].predict([0.0])[VOXEL]
@@ -82,8 +86,8 @@ def cells(figure):
     return [[table[i, j].get_text().get_text() for j in range(columns)] for i in range(rows)]
 
 
-def test_estimates_are_printed_with_their_units(dwi, fits):
-    head, first, second = cells(voxel_plot(dwi, fits, VOXEL))
+def test_estimates_are_printed_with_their_units(figure):
+    head, first, second = cells(figure)
     assert head == [
         "",
         "S0\n(a.u.)",
@@ -112,8 +116,7 @@ def test_status_is_said_in_words(dwi, fits):
     assert text.startswith("varpro: f is not distinguishable from 0")
 
 
-def test_axes(dwi, fits):
-    figure = voxel_plot(dwi, fits, VOXEL)
+def test_axes(figure):
     assert [axes.get_yscale() for axes in figure.axes[:2]] == ["linear", "log"]
     assert figure.axes[0].get_xlabel() == "b (s/mm²)"
     assert figure.axes[0].get_ylim()[0] == 0
@@ -121,19 +124,21 @@ def test_axes(dwi, fits):
 
 
 @pytest.mark.parametrize("signal", [0.0, -5.0, np.nan])
-def test_a_voxel_that_failed_is_drawn_all_the_same(dwi, signal):
+def test_a_voxel_that_failed_is_drawn_all_the_same(signal, pixels):
     maps = {name: np.full(SHAPE, np.nan) for name in biexp_maps(SHAPE)}
     status = np.full(SHAPE, int(FitStatus.NO_SIGNAL))
     empty = DWI(np.full((*SHAPE, len(B)), signal), B)
     figure = voxel_plot(empty, made_result(maps, status=status), VOXEL)
     assert cells(figure)[1][1:] == ["–"] * 6
-    figure.savefig(io.BytesIO(), format="png")
+    pixels(figure)
 
 
 def test_one_voxel_without_axes(dwi):
     result = made_result({name: array[VOXEL] for name, array in biexp_maps(SHAPE).items()})
     figure = voxel_plot(DWI(dwi.signal[VOXEL], B), result, ())
-    figure.savefig(io.BytesIO(), format="png")
+    assert figure.get_suptitle() == "decay curve"
+    raw = line(figure.axes[0], "measured volumes")
+    np.testing.assert_array_equal(raw.get_ydata(), dwi.signal[VOXEL])
 
 
 def test_the_mean_signal_of_a_region_has_its_name(dwi):

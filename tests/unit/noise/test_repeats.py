@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivimkit import simulate
@@ -114,6 +114,7 @@ def test_other_directions_are_no_repeats():
 
 
 @given(scale=st.floats(1e-6, 1e6), seed=st.integers(0, 1000))
+@settings(max_examples=30)
 def test_sigma_scales_with_the_signal(scale, seed):
     dwi = repeated(2, n_voxels=50, seed=seed)
     found, scaled = from_repeats(dwi), from_repeats(DWI(scale * dwi.signal, dwi.acquisition))

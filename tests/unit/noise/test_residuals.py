@@ -11,6 +11,7 @@ from ivimkit import io, simulate
 from ivimkit.errors import NoiseError, OptionError
 from ivimkit.fitting.fit import fit
 from ivimkit.noise import from_residuals
+from ivimkit.noise.residuals import of_regions
 from ivimkit.scan.dwi import DWI
 from ivimkit.status import FitStatus, at_lower, at_upper
 from made_results import BVALS, made_result
@@ -168,3 +169,19 @@ def test_as_many_parameters_as_values():
 def test_unknown_pool():
     with pytest.raises(OptionError, match="pool is 'mode'"):
         from_residuals(made_of_chi2(4), pool="mode")
+
+
+def test_of_regions_is_that_of_each_alone():
+    bvals = np.array(simulate.B13, dtype=float)
+    clean = simulate.signals("biexp", np.tile([1000, 0.2, 0.03, 1e-3], (120, 1)), bvals)
+    signal = np.random.default_rng(0).normal(clean, np.repeat([10.0, 20.0], 60)[:, np.newaxis])
+    labels = np.repeat([1, 2, 5], [60, 40, 20])
+    # Nothing is known of a region without signal, and that does not matter to the others.
+    signal[labels == 5] = 0.0
+    found = of_regions(fit(signal, bvals), labels)
+    assert list(found) == [1, 2]
+    for region, noise in found.items():
+        alone = from_residuals(fit(signal[labels == region], bvals))
+        assert noise == (alone.sigma, alone.degrees)
+    with pytest.raises(NoiseError, match="no voxel has a fit"):
+        of_regions(made_result({"S0": [np.nan], "cost": [np.nan]}), np.array([1]))

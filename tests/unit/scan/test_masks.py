@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -18,6 +20,7 @@ def dice(one, other):
     return 2 * np.count_nonzero(one & other) / (np.count_nonzero(one) + np.count_nonzero(other))
 
 
+@cache
 def made(kind, snr, biased):
     """Return a phantom in air, and where its tissue is with its holes filled.
 

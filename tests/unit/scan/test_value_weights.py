@@ -14,7 +14,7 @@ B = np.array([0, 0, 50, 50, 50, 400, 800, 800.0])
 
 def _scan(average, directions):
     random = np.random.default_rng(3)
-    signal = random.uniform(1, 100, (4, 3, 2, B.size))
+    signal = random.uniform(1, 100, (3, 2, 2, B.size))
     vectors = random.normal(size=(B.size, 3)) if directions else None
     if directions:
         vectors[3] = vectors[2]

@@ -9,12 +9,12 @@ from ivimkit.errors import InputError, OptionError
 from ivimkit.simulate import Artefacts, Motion, residual_motion
 from ivimkit.steps import _motion, estimate_motion
 
-B = [0, 50, 200, 800]
+B = [0, 50, 800]
 FOUND = 0.35
-"""Share of the motion that may remain: the images of these tests have voxels of 7 mm."""
+"""Share of the motion that may remain: the images of these tests have voxels of 8 mm."""
 
 
-def moving(kind="rigid", shape=(48, 36, 8), mm=6.0, bvals=B, **options):
+def moving(kind="rigid", shape=(40, 30, 8), mm=6.0, bvals=B, **options):
     faults = Artefacts(motion=Motion(kind, mm=mm))
     return ik.simulate.phantom(shape=shape, bvals=bvals, snr=40, artefacts=faults, **options)
 
@@ -64,7 +64,7 @@ def true_shifts(made):
 
 
 def test_a_quick_estimate_and_what_is_found_after_alignment():
-    made = moving(shape=(64, 48, 16), mm=6.0, bvals=B[::3])
+    made = moving(shape=(56, 42, 14), bvals=B[::2])
     expected = true_shifts(made)
     quick = estimate_motion(made.dwi, quick=True)
     assert expected.max() > 5.0
@@ -92,8 +92,8 @@ def test_what_a_volume_did_not_see_is_missing_and_not_zero(aligned):
 
 
 @pytest.mark.parametrize("kind", ["affine", "translation"])
-def test_other_transforms(kind):
-    made = moving("affine" if kind == "affine" else "rigid", mm=5.0, bvals=B[:2])
+def test_other_transforms(pair, kind):
+    made = moving("affine", mm=5.0, bvals=B[:2]) if kind == "affine" else pair
     found = np.array(numbers(ik.preprocess(made.dwi, f"align:transform={kind}"))["transforms"])
     before = residual_motion(made.artefacts).rms
     assert residual_motion(made.artefacts, found).rms < 0.7 * before
@@ -110,43 +110,41 @@ def test_slices_move_separately():
     assert np.shape(found["transforms"]) == (2, 8, 4, 4)
     before = residual_motion(made.artefacts).rms
     assert residual_motion(made.artefacts, found["transforms"]).rms < FOUND * before
-    whole = numbers(ik.preprocess(made.dwi, "align"))
-    assert residual_motion(made.artefacts, whole["transforms"]).rms > 2 * FOUND * before
+    whole = estimate_motion(made.dwi, quick=True)
+    assert residual_motion(made.artefacts, whole.transforms).rms > 2 * FOUND * before
 
 
 def test_an_image_without_a_third_axis():
-    made = moving("slices", shape=(48, 36, 1), bvals=B[:3]).dwi
-    flat = ik.DWI(made.signal[:, :, 0], B[:3], affine=made.affine)
+    made = moving("slices", shape=(40, 30, 1), bvals=B[:2]).dwi
+    flat = ik.DWI(made.signal[:, :, 0], B[:2], affine=made.affine)
     found = ik.preprocess(flat, "align").dwi
-    assert found.shape == (48, 36)
+    assert found.shape == (40, 30)
     np.testing.assert_array_equal(found.signal, ik.preprocess(made, "align").dwi.signal[:, :, 0])
 
 
 def test_a_volume_that_is_lost_is_left_alone_and_named(pair):
-    made = moving(bvals=B[:3])
-    signal = made.dwi.signal.copy()
-    signal[..., 2] = 0.0
-    dark = ik.preprocess(made.dwi.with_signal(signal), "align")
-    assert [one["volume"] for one in numbers(dark)["flagged"]] == [2]
-    assert numbers(dark)["shift_mm"][2] == 0.0
-    np.testing.assert_array_equal(dark.dwi.signal[..., 2], 0.0)
-    assert "left alone: volume 2 (no movement could be found)" in dark.records[0].summary
+    signal = pair.dwi.signal.copy()
+    signal[..., 1] = 0.0
+    dark = ik.preprocess(pair.dwi.with_signal(signal), "align")
+    assert [one["volume"] for one in numbers(dark)["flagged"]] == [1]
+    assert numbers(dark)["shift_mm"][1] == 0.0
+    np.testing.assert_array_equal(dark.dwi.signal[..., 1], 0.0)
+    assert "left alone: volume 1 (no movement could be found)" in dark.records[0].summary
     near = ik.preprocess(pair.dwi, steps.Align(max_shift_mm=1.0))
     assert {one["volume"] for one in numbers(near)["flagged"]} == {1}
     assert "a displacement of" in numbers(near)["flagged"][0]["why"]
     np.testing.assert_array_equal(near.dwi.signal, pair.dwi.signal)
 
 
-def test_missing_values_and_weights_move_with_the_tissue():
-    made = moving(bvals=B[::3])
-    signal = made.dwi.signal.copy()
-    signal[20:24, 15:19, 4, 1] = np.nan
+def test_missing_values_and_weights_move_with_the_tissue(pair):
+    signal = pair.dwi.signal.copy()
+    signal[18:22, 13:17, 4, 1] = np.nan
     weights = np.ones(signal.shape)
     weights[..., 1] = 0.5
     weights[:, :, 2, 1] = 0.0
-    done = ik.preprocess(made.dwi.with_signal(signal, value_weights=weights), "align")
+    done = ik.preprocess(pair.dwi.with_signal(signal, value_weights=weights), "align")
     found = done.dwi
-    hole = np.isnan(found.signal[16:28, 11:23, 2:7, 1])
+    hole = np.isnan(found.signal[14:26, 9:21, 2:7, 1])
     assert hole.any()
     # The spline must not spread one missing value over the volume.
     assert hole.sum() < 200
@@ -190,11 +188,11 @@ def test_auto_aligns_what_moved_and_leaves_the_rest(made, aligned, monkeypatch):
 
 
 def test_auto_leaves_a_still_scan_alone():
-    still = ik.simulate.phantom(shape=(48, 36, 8), bvals=B[:3], snr=40).dwi
+    still = ik.simulate.phantom(shape=(40, 30, 8), bvals=B[:2], snr=40).dwi
     decision = steps.get("align").decide(still)
     assert not decision.taken
     assert "no more than the error" in decision.reason
-    assert not steps.get("align").decide(ik.DWI(np.ones((9, 3)), B[:3])).taken
+    assert not steps.get("align").decide(ik.DWI(np.ones((9, 3)), B)).taken
 
 
 @pytest.mark.parametrize(
@@ -205,7 +203,7 @@ def test_auto_leaves_a_still_scan_alone():
     ],
 )
 def test_scans_that_cannot_be_aligned(shape, message):
-    dwi = ik.DWI(np.ones((*shape, 3)), B[:3])
+    dwi = ik.DWI(np.ones((*shape, 3)), B)
     with pytest.raises(InputError, match=message):
         ik.preprocess(dwi, "align")
     with pytest.raises(InputError, match=message):

@@ -8,7 +8,7 @@ from ivimkit.errors import InputError, NoiseError, OptionError
 from ivimkit.noise.mppca import patches_of, separate_noise, without_gaps
 from ivimkit.noise.remaining import RemainingNoise
 
-SHAPE = (36, 28, 6)
+SHAPE = (30, 30, 4)
 
 
 @pytest.fixture(scope="module")

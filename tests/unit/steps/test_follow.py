@@ -16,7 +16,7 @@ B = [0, 20, 60, 120, 400, 800]
 @pytest.fixture(scope="module")
 def made():
     faults = Artefacts(motion=Motion("breathing", mm=6))
-    return ik.simulate.phantom(shape=(40, 28, 8), bvals=B, snr=40, artefacts=faults)
+    return ik.simulate.phantom(shape=(30, 22, 8), bvals=B, snr=40, artefacts=faults)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,9 @@ def followed(made, resampled):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ivimkit.steps.follow.moved_scan", seen)
-        return ik.preprocess(made.dwi, [steps.Align(), steps.Follow(iterations=2, radius=4)])
+        return ik.preprocess(
+            made.dwi, [steps.Align("translation"), steps.Follow(iterations=2, radius=4)]
+        )
 
 
 def test_it_lowers_residuals_and_says_what_it_changed(followed):

@@ -8,7 +8,7 @@ from ivimkit import simulate
 from ivimkit.errors import InputError, OptionError
 from ivimkit.fitting.screening import Screening
 
-SHAPE = (56, 36, 8)
+SHAPE = (38, 28, 8)
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +40,15 @@ def _left_out(dwi):
     return (dwi.value_weights == 0).all(axis=(0, 1))
 
 
+@pytest.fixture(scope="module")
+def found(spoiled):
+    return ik.preprocess(spoiled[0], "outliers")
+
+
 @pytest.mark.parametrize("with_mask", [True, False])
-def test_all_dropouts_are_found_and_none_is_false(spoiled, with_mask):
+def test_all_dropouts_are_found_and_none_is_false(spoiled, found, with_mask):
     dwi, lost = spoiled
-    made = ik.preprocess(dwi if with_mask else dwi.with_mask(None), "outliers")
+    made = found if with_mask else ik.preprocess(dwi.with_mask(None), "outliers")
     np.testing.assert_array_equal(_left_out(made.dwi), lost)
     # Left out as wholes, with the air around, and nothing else.
     assert (made.dwi.value_weights == 0).sum() == lost.sum() * SHAPE[0] * SHAPE[1]
@@ -53,7 +58,8 @@ def test_all_dropouts_are_found_and_none_is_false(spoiled, with_mask):
 
 
 def test_nothing_of_a_clean_scan_is_left_out(clean):
-    made = ik.preprocess(clean.dwi, "auto")
+    # Auto looks for the motion of each volume, too, which takes longer.
+    made = ik.preprocess(clean.dwi.select(volumes=[0, 1, 2, 4, 6, 8, 10, 12]), "auto")
     assert "outliers" in [record.name for record in made.records]
     assert made.dwi.value_weights is None
     step = ik.steps.get("outliers")
@@ -73,10 +79,10 @@ def test_every_option_does_something(spoiled):
     np.testing.assert_array_equal(some[3], lost[3])
     assert not _left_out(ik.preprocess(dwi, "outliers:limit=500").dwi).any()
     signal = np.array(dwi.signal)
-    signal[28, 18, 4, 8] *= 5.0
+    signal[19, 14, 4, 8] *= 5.0
     single = dwi.with_signal(signal)
-    assert ik.preprocess(single, "outliers").dwi.value_weights[28, 18, 4, 8] == 1
-    assert ik.preprocess(single, "outliers:values=yes").dwi.value_weights[28, 18, 4, 8] == 0
+    assert ik.preprocess(single, "outliers").dwi.value_weights[19, 14, 4, 8] == 1
+    assert ik.preprocess(single, "outliers:values=yes").dwi.value_weights[19, 14, 4, 8] == 0
     with pytest.raises(InputError, match="degrees of freedom"):
         ik.preprocess(dwi.select(bvals=[0, 10, 40, 80, 200]), "outliers:model=sivim")
 

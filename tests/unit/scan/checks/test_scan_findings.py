@@ -237,10 +237,10 @@ def test_good_phantoms_have_none():
 
 def test_shared_scans_have_none(shared_data):
     """Every mask; of the abdomens all volumes, and one diffusion time with bipolar gradients."""
-    cases = list(shared_scans(shared_data / "prostate", shared_data / "abdomen" / "volunteer1"))
-    assert len(cases) == 8 + 2 * 6 * 7
-    chosen = [*cases[:8], *(case for k, case in enumerate(cases[8:]) if k % 7 in (0, 2))]
-    assert [(case.family, case.bvals.size) for case in chosen if case.kinds()] == []
+    prostate, abdomen = shared_data / "prostate", shared_data / "abdomen" / "volunteer1"
+    cases = list(shared_scans(prostate, abdomen, slice(0, 3, 2)))
+    assert len(cases) == 8 + 2 * 6 * 2
+    assert [(case.family, case.bvals.size) for case in cases if case.kinds()] == []
 
 
 def test_swaps_in_the_prostate(shared_data):
