@@ -64,7 +64,7 @@ print(json.dumps({"jobs": jobs, "errors": errors}))
 """
 
 # Options with which an estimator takes less of the simulator's time.
-_QUICK = {"bootstrap": {"n": 20}, "profile": {"parameters": ("D",)}}
+_QUICK = {"bootstrap": {"n": 40}, "profile": {"parameters": ("D",)}}
 
 
 def signals(model):
@@ -78,7 +78,7 @@ def signals(model):
 
 def job(model, method, **more):
     signal = signals(model)
-    # A voxel of a posterior, a spectrum or 20 refits takes the simulator most of a second: one of
+    # A voxel of a posterior, a spectrum or 40 refits takes the simulator most of a second: one of
     # the last chunk. Of a generic model two voxels take as long.
     if ik.methods.get(method.name).learns or more.get("uncertainty", [""])[0] == "bootstrap":
         signal[:-1] = np.nan
