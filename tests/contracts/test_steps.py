@@ -16,14 +16,14 @@ from ivimkit.preprocessing.step_list import check_order
 from ivimkit.simulate import Artefacts, Motion
 
 NAMES = steps.names()
-BVALS = [0, 40, 0, 150, 500, 800]
+BVALS = [0, 40, 0, 150, 300, 500, 800, 0]
 
 
 @pytest.fixture(scope="module")
 def dwi():
     """A scan of moving tissue with repeats, a mask and directions."""
     moving = Artefacts(motion=Motion("rigid", mm=3))
-    made = ik.simulate.phantom(shape=(18, 16, 4), bvals=BVALS, snr=40, artefacts=moving).dwi
+    made = ik.simulate.phantom(shape=(22, 18, 4), bvals=BVALS, snr=40, artefacts=moving).dwi
     acquisition = ik.Acquisition(BVALS, np.tile([0.0, 0.6, 0.8], (len(BVALS), 1)))
     return made.with_signal(made.signal, acquisition=acquisition)
 

@@ -16,7 +16,7 @@ from fuzz.worker import limits, random_of, run, warm_up
 _SEED = 0
 _CASES = 30
 # Cases of readers of whole studies and results, which take ten times as long.
-_FEWER = dict.fromkeys(("stored", "result", "dicom", "prior", "context"), 12)
+_FEWER = dict.fromkeys(("stored", "result", "dicom", "prior", "context"), 9)
 
 
 @pytest.fixture(scope="module")

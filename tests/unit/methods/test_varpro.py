@@ -253,7 +253,7 @@ def test_other_models_have_no_lower_minimum_in_a_part(model, bvals):
 @pytest.mark.parametrize("name", TISSUES)
 def test_it_always_converges(name, bvals):
     for snr in (5, 50, 1e3, 1e5):
-        result = ik.fit(tissue(name, bvals, snr, seed=80, n=2000), bvals)
+        result = ik.fit(tissue(name, bvals, snr, seed=80, n=1000), bvals)
         assert not (result.status & int(FitStatus.NOT_CONVERGED)).any(), f"SNR {snr}"
 
 

@@ -25,7 +25,7 @@ from separable_models import B21, signals, truth
 SAME_MAXIMUM = 1e-6
 MODELS = sorted(SIGMA)
 # Of each model so many voxels of the reference are fitted.
-N = 2
+N = 1
 KINDS = {"known": True, "estimated": False}
 
 
