@@ -99,8 +99,10 @@ def test_report(run, own, text_only):
     assert "not known" not in told.stderr
 
 
-def test_tables(run, own):
-    labels = ("--labels", "labels.nii.gz")
+def test_tables(run, own, made):
+    region = made.region("liver").astype("uint8")
+    io.save_map(region, own.with_name("liver.nii.gz"), made.dwi.geometry)
+    labels = ("--labels", "liver.nii.gz")
     told = run("roi", own, *labels)
     assert told.stderr.count("no fit of the mean signals: the equation of model mine") == 1
     assert "no fit of the mean signals" not in run("roi", own, *labels, "--no-mean-fit").stderr
