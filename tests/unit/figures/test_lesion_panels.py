@@ -175,6 +175,7 @@ def test_a_lesion_without_any_value(lesion, pixels):
     pixels(lesion_panels(empty, lesion))
 
 
+@pytest.mark.drawn
 def test_the_phantom_can_be_encoded():
     made = ik.simulate.phantom(shape=(32, 24, 2))
     figure = lesion_panels(ik.fit(made.dwi), made.region("lesion"), marks="both")

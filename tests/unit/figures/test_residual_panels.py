@@ -100,5 +100,6 @@ def test_title_says_how_many_voxels(most, title):
     assert residual_panels(found(), title="x").get_suptitle() == "x"
 
 
+@pytest.mark.drawn
 def test_can_be_encoded(figure):
-    assert Picture(figure).encoded().media_type == "image/png"
+    assert Picture(figure).encoded(dpi=30).media_type == "image/png"

@@ -198,9 +198,10 @@ def test_the_table_tells_the_status_of_the_fit():
         assert table.loc[("liver", name), "roi_fit_status"] == "OK"
 
 
-def test_a_region_does_not_depend_on_the_others():
+@pytest.mark.parametrize("method", ["varpro", RICIAN], ids=str)
+def test_a_region_does_not_depend_on_the_others(method):
     dwi, labels = many("spread", 20, 6, 25)
-    result = ik.fit(dwi, method=RICIAN)
+    result = ik.fit(dwi, method=method)
     together = quality.roi_fit(result, labels)
     alone = quality.roi_fit(result, np.where(labels == 4, 4, 0))
     for name in alone.maps:
