@@ -7,6 +7,7 @@ import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
@@ -70,18 +71,24 @@ def _nobody_downloads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(ik.datasets, "fetched", stand_in)
 
 
+_MOVEMENT = ("transform", "slices", "max_shift_mm", "quick")
+"""What decides about an estimate of motion; threads and progress do not."""
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _motion_found_once() -> Iterator[None]:
     """Keep the movements in a scan: many examples align the same one, and ask about it."""
     found: dict[tuple[Any, ...], MotionEstimate] = {}
 
-    def estimated(dwi: ik.DWI, transform: str = "rigid", **options: Any) -> MotionEstimate:
-        said = [(name, options[name]) for name in sorted(options.keys() - {"threads", "progress"})]
+    def estimated(*args: Any, **options: Any) -> MotionEstimate:
+        asked = signature(estimate_motion).bind(*args, **options)
+        asked.apply_defaults()
+        dwi, *said = (asked.arguments[name] for name in ("dwi", *_MOVEMENT))
         parts = (dwi.signal, dwi.mask, dwi.acquisition.bvals, dwi.affine)
         held = [hashlib.sha256(np.ascontiguousarray(one)).digest() for one in parts]
-        key = (transform, *said, dwi.signal.shape, *held)
+        key = (*said, dwi.signal.shape, *held)
         if key not in found:
-            found[key] = estimate_motion(dwi, transform, **options)
+            found[key] = estimate_motion(*args, **options)
             for array in (one for one in vars(found[key]).values() if hasattr(one, "setflags")):
                 array.setflags(write=False)
         return found[key]
