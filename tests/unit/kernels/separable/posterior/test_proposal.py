@@ -1,20 +1,15 @@
 """Proposals: the density of a component is that of Student's t, whatever the number of points."""
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import multivariate_t
 
 from ivimkit.kernels.separable.posterior.proposal import DEGREES, add_densities, set_component
+from plain_kernels import plain
 
 N_POINTS, FIRST, LAST = 448, 32, 352
-
-
-def plain(kernel: Any) -> Any:
-    """Return a kernel as Python runs it, where it is compiled and where it is not."""
-    return getattr(kernel, "py_func", kernel)
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 5])
