@@ -56,7 +56,7 @@ def cost_of(result, signal, counts=1.0):
 @pytest.mark.parametrize("sigma", [None, 10.0], ids=["residuals", "sigma"])
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_voxels_choose_the_model_that_made_them(criterion, sigma):
-    n = 200
+    n = 100
     signal = np.concatenate([noisy(name, n, 10.0, k) for k, name in enumerate(NAMES)])
     comparison = ik.compare(signal, B, criterion=criterion, sigma=sigma)
     assert comparison.names == NAMES
@@ -65,8 +65,9 @@ def test_voxels_choose_the_model_that_made_them(criterion, sigma):
         assert share > 0.85, f"{share:.0%} of the voxels made by {name} chose it"
 
 
-@pytest.mark.parametrize("sigma", [None, 25.0], ids=["residuals", "sigma"])
-@pytest.mark.parametrize("alpha", [0.01, 0.05, 0.2])
+@pytest.mark.parametrize(
+    ("alpha", "sigma"), [(0.01, None), (0.05, 25.0), (0.2, None), (0.2, 25.0)]
+)
 def test_the_f_test_finds_too_much_no_more_often_than_alpha(alpha, sigma):
     n = 4000
     signal = noisy("monoexp", n, 25.0)
@@ -265,6 +266,8 @@ def test_the_method_counts(mixed):
 @pytest.mark.parametrize("sigma", [None, 15.0], ids=["residuals", "sigma"])
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_scale_and_order_of_voxels_do_not_matter(mixed, criterion, sigma):
+    # Enough voxels for a distribution of their noise.
+    mixed = mixed[::2]
     usual = ik.compare(mixed, B, criterion=criterion, sigma=sigma)
     total = sum(usual.weights[name] for name in NAMES)
     np.testing.assert_allclose(total, 1.0, rtol=CLOSED_FORM)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.integrate import quad
 from scipy.special import ive
 
 import ivimkit as ik
@@ -11,6 +10,7 @@ from ivimkit.errors import OptionError, ShapeError
 
 B21 = np.array(ik.simulate.B21, dtype=float)
 TISSUE = np.array([1000.0, 0.2, 0.03, 1e-3])
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(200)
 
 
 def information(height, coils=1):
@@ -33,8 +33,10 @@ def exact(a, coils):
         score = x * ive(coils, a * x) / ive(coils - 1, a * x) - a
         return np.exp(density(x)) * score**2
 
+    # Smooth between ends where nothing is left: Gauss's rule has all digits.
     middle = np.sqrt(a * a + 2 * coils - 1)
-    return quad(integrand, max(1e-9, middle - 12), middle + 12, epsabs=1e-13, limit=400)[0]
+    low, high = max(1e-9, middle - 12), middle + 12
+    return 0.5 * (high - low) * WEIGHTS @ integrand(low + 0.5 * (high - low) * (NODES + 1.0))
 
 
 @pytest.mark.parametrize("model", ["biexp", "sivim", "monoexp"])
@@ -93,7 +95,7 @@ def test_of_kurtosis_it_is_the_inverse_of_the_information_by_differences():
     np.testing.assert_allclose(bound.covariance / pairs, expected / pairs, rtol=0.0, atol=1e-6)
 
 
-@pytest.mark.parametrize("coils", [1, 2, 8, 32])
+@pytest.mark.parametrize("coils", [1, 2, 16])
 def test_information_of_a_magnitude(coils):
     heights = [0.3, 0.7, 1.0, 1.83, 3.1, 5.5, 9.0, 30.0]
     found = [information(a, coils) for a in heights]

@@ -387,7 +387,7 @@ def test_a_second_method_that_cannot_fit_is_refused_before_the_first_fit(monkeyp
 def test_labels_are_for_the_method_that_learns():
     made = ik.simulate.phantom(shape=(20, 16, 2), seed=4)
     liver = made.region("liver").astype(int)
-    bayes = ik.methods.Bayes(prior="learned")
+    bayes = ik.methods.Bayes(prior=ik.priors.get("learned", max_steps=2))
     result = ik.fit(made.dwi, also=bayes, labels=liver)
     assert (result.settings.labels, sorted(result.also.priors)) == (False, ["0", "1"])
     other = ik.fit(made.dwi, method=bayes, also="varpro", labels=liver)

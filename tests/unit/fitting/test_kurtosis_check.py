@@ -48,9 +48,10 @@ def test_kurtosis_is_flagged_and_perfusion_is_not(both, sigma):
 
 
 def test_methods_that_fit_all_b_values_at_once_agree(both):
+    both = both[::3]
     plain = flagged(ik.fit(both, B_HIGH))
     flat = ik.methods.Bayes(prior="flat")
-    labels, mask = np.repeat([1, 2], 300), np.ones(600)
+    labels, mask = np.repeat([1, 2], 100), np.ones(200)
     for options in ({"method": flat}, {"method": ik.methods.TRR()}):
         np.testing.assert_array_equal(flagged(ik.fit(both, B_HIGH, **options)), plain)
     learned = ik.fit(both, B_HIGH, method="bayes", mask=mask, labels=labels)

@@ -74,7 +74,8 @@ def test_other_methods_and_priors_are_left_alone():
 
 
 def test_a_fit_is_that_with_the_prior_it_took_and_says_so(tmp_path):
-    dwi = MADE.dwi
+    half = np.indices(MADE.dwi.shape)[0] < 10
+    dwi = MADE.dwi.with_mask(MADE.dwi.mask & half)
     result = ik.fit(dwi, method="bayes")
     floor = result.provenance.chosen["floor"]
     assert result.method == ik.methods.Bayes(prior=ik.priors.Local(), floor=result.method.floor)
@@ -97,25 +98,25 @@ def test_an_image_whose_neighbours_are_not_alike_is_fitted_as_a_list():
     rng = np.random.default_rng(1)
     truth = np.stack(
         [
-            np.full(400, 1000.0),
-            rng.uniform(0.05, 0.4, 400),
-            rng.uniform(0.01, 0.1, 400),
-            rng.uniform(0.5e-3, 2.5e-3, 400),
+            np.full(225, 1000.0),
+            rng.uniform(0.05, 0.4, 225),
+            rng.uniform(0.01, 0.1, 225),
+            rng.uniform(0.5e-3, 2.5e-3, 225),
         ],
         axis=1,
     )
     signals = ik.simulate.add_noise(ik.simulate.signals("biexp", truth, B), sigma=20.0, seed=1)
     calls = []
-    image = signals.reshape(20, 20, -1)
+    image = signals.reshape(15, 15, -1)
     result = ik.fit(image, B, method="bayes", progress=lambda *now: calls.append(now))
     assert result.provenance.chosen["prior"] == "auto, neighbours are not alike"
     assert result.method.prior == ik.priors.Learned()
     assert "local_weight" not in result.maps
     alone = ik.fit(image, B, method=ik.methods.Bayes(prior="learned"))
     np.testing.assert_array_equal(result.maps["f"], alone.maps["f"])
-    assert calls[-1] == (400, 400)
+    assert calls[-1] == (225, 225)
     # Who names local gets it.
-    named = ik.fit(image, B, method=ik.methods.Bayes(prior="local"))
+    named = ik.fit(image[:8, :8], B, method=ik.methods.Bayes(prior="local"))
     assert named.priors["all"].rule == "local"
 
 

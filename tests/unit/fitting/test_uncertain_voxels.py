@@ -52,7 +52,7 @@ def test_only_parameters_with_a_posterior_get_a_flag():
 def test_a_fit_is_wrong_without_a_flag_in_few_voxels_and_right_with_one_in_some():
     """The promise of the flags: at most 5 % where the prior is that of the voxels."""
     rng = np.random.default_rng(4)
-    n, bvals = 1000, np.array(ik.simulate.B21, dtype=float)
+    n, bvals = 600, np.array(ik.simulate.B21, dtype=float)
     truth = np.stack(
         [
             np.full(n, 1000.0),

@@ -18,7 +18,9 @@ from ivimkit.io.gradient_files import (
     write_bvecs,
 )
 
-shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+shared_folder = settings(
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ivimkit as ik
@@ -285,6 +285,7 @@ class TestGeometry:
         np.testing.assert_array_equal(labels.array, array)
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
 def test_what_is_saved_on_the_grid_comes_back(tmp_path_factory, seed):
     rng = np.random.default_rng(seed)

@@ -100,19 +100,23 @@ def test_121_bytes_that_claim_51_gigabytes(tmp_path):
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_any_byte_of_a_header_changed_is_read_or_refused(tmp_path, version, capfd):
-    """Every byte, to 255 and turned over: an answer or an error of ivimkit."""
+    """Every byte, to 255 and turned over: an answer or an error of ivimkit.
+
+    Fields of NIfTI-2 are twice as long: one of both is enough for each of their bytes.
+    """
     path = scan(tmp_path, version=version)
     whole = path.read_bytes()
     refused = 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GeometryWarning)
         for place in range(348 if version == 1 else 540):
-            for value in (255, whole[place] ^ 0x55):
+            values = (255, whole[place] ^ 0x55)
+            for value in values if version == 1 else [values[place % 2]]:
                 raw = bytearray(whole)
                 raw[place] = value
                 try:
                     assert image_of_bytes(bytes(raw))[0].size
-                    if place % 9 == 0:
+                    if place % 27 == 0:
                         path.write_bytes(raw)
                         assert ik.load(path).n_voxels
                 except InputError:

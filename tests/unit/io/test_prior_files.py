@@ -22,9 +22,7 @@ def _every_fourth(table):
     return replace(table, knots=knots, density=table.density[np.ix_(*kept)])
 
 
-TABLE = _every_fourth(
-    ik.priors.get("organ", organ="kidney").tabulate(ik.models.get("biexp"))
-)
+TABLE = _every_fourth(ik.priors.get("organ", organ="kidney").tabulate(ik.models.get("biexp")))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +168,10 @@ def _nothing(about):
         (_with(_nothing, density=np.ones((2, 2, 2))), r"density has shape \(2, 2, 2\)"),
         (_with(_nothing, density=-TABLE.density), "must be finite and >= 0"),
         (_with(_nothing, slow=TABLE.knots[0][::-1]), "slow is not an ascending list"),
-        (_with(_nothing, fraction=np.full(TABLE.knots[2].size, np.nan)), "fraction is not an ascending list"),
+        (
+            _with(_nothing, fraction=np.full(TABLE.knots[2].size, np.nan)),
+            "fraction is not an ascending list",
+        ),
         (_with(_nothing, fast=TABLE.knots[1] - 1.0), "fast has values that are not above 0"),
         (_with(lambda about: about.pop("names")), "'names'"),
         (_with(lambda about: about.update(names=["D"])), "cannot be read as a prior"),

@@ -320,15 +320,15 @@ def peak_bytes():
 
 load(sys.argv[1], [0, 800])
 before = peak_bytes()
-dwi = load(sys.argv[2], np.arange(32) * 30)
+dwi = load(sys.argv[2], np.arange(24) * 40)
 print(peak_bytes() - before)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory of a process")
 def test_memory_is_that_of_the_array(write):
-    """A 4-D integer file of 32 MB with scaling becomes 64 MB of float32, and little more."""
-    data = np.zeros((128, 128, 32, 32), dtype=np.int16)
+    """A 4-D integer file of 25 MB with scaling becomes 50 MB of float32, and little more."""
+    data = np.zeros((128, 128, 32, 24), dtype=np.int16)
     paths = [
         write(f"{name}.nii.gz", values, np.int16, slope=(2.0, 0.0))
         for name, values in (("small", data[:2, :2, :2, :2]), ("big", data))

@@ -81,7 +81,9 @@ IN_AXES = ("ge", "uih", "canon", "grid")
     ],
 )
 def test_directions_of_every_form(form, grid, tmp_path):
-    made = dm.Made(_stored(), BVALS, DIRECTIONS, affine=GRIDS[grid], slope=-1.5, intercept=7000)
+    # Of three slices a mosaic has a tile too many.
+    stored = _stored(shape=(7, 6, 3 if form in ("mosaic", "grid") else 2))
+    made = dm.Made(stored, BVALS, DIRECTIONS, affine=GRIDS[grid], slope=-1.5, intercept=7000)
     dm.save(FORMS[form](made), tmp_path)
     dwi = ik.load(tmp_path)
     assert dwi.acquisition.bvals.tolist() == list(BVALS)

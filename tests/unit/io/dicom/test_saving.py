@@ -145,11 +145,11 @@ def test_model_of_ones_own(tmp_path):
     """With names that no code and no file of DICOM expects."""
     slow = Parameter("Δ_of_a_very_slow_pool", "Δ", "µm²/ms", 0.0, 3.0, 1.0)
     model = SignalModel("Eigenes", "mein Modell", "", (Compartment("one", decay, (slow,)),))
-    one = dicom_result((5, 4, 1))
+    one = dicom_result((7, 6, 1), source_context=context_of(1, n_volumes=2))
     settings = dataclasses.replace(one.settings, model=model)
     maps = {"S0": one.maps["S0"], slow.name: 1e3 * one.maps["D"], "ADC": one.maps["ADC"]}
     made = dataclasses.replace(one, settings=settings, maps=maps)
-    assert errors_of(save(made, tmp_path)) == []
+    assert errors_of(save(made, tmp_path, labels=one_region(made))) == []
     image = read(tmp_path, f"mr_{slow.name}/0001.dcm")
     assert image.SeriesDescription == f"ivimkit {slow.name} [m/ms]"
 
@@ -157,7 +157,7 @@ def test_model_of_ones_own(tmp_path):
 def test_maps_without_any_value(tmp_path, small):
     nothing = {name: np.full(small.shape, np.nan) for name in small.maps}
     made = dataclasses.replace(small, maps=nothing)
-    files = save(made, tmp_path, maps=["D", "S0"])
+    files = save_small(made, tmp_path, maps=["D", "S0"])
     assert errors_of(files) == []
     pixels = np.frombuffer(read(tmp_path, "pm_S0.dcm").FloatPixelData, dtype="<f4")
     assert pixels.size == small.status.size
@@ -352,7 +352,9 @@ def test_frames_of_enhanced_images_are_named_by_number(tmp_path, result):
     made = dataclasses.replace(result, source_context=enhanced)
     save(made, tmp_path, kinds=["mr"], maps=["D"])
     sources = series_of(tmp_path, "D")[2].SourceImageSequence
-    assert [item.ReferencedFrameNumber for item in sources] == [v * 4 + 3 for v in range(N_VOLUMES)]
+    assert [item.ReferencedFrameNumber for item in sources] == [
+        v * 4 + 3 for v in range(N_VOLUMES)
+    ]
 
 
 def test_research_is_said_where_there_is_a_place(exported):
