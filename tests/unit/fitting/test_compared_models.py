@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -62,7 +62,8 @@ def directional():
     class Directional(type(monoexp)):
         variables = axes
 
-    model = Directional(**{k: v for k, v in vars(monoexp).items() if k != "name"}, name="tensor")
+    own = {one.name: getattr(monoexp, one.name) for one in fields(monoexp) if one.init}
+    model = Directional(**{**own, "name": "tensor"})
     return ik.DWI(np.ones((2, b.size)), ik.Acquisition(b, vectors)), model
 
 
