@@ -75,10 +75,20 @@ _MOVEMENT = ("transform", "slices", "max_shift_mm", "quick")
 """What decides about an estimate of motion; threads and progress do not."""
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _motion_found_once() -> Iterator[None]:
-    """Keep the movements in a scan: many examples align the same one, and ask about it."""
-    found: dict[tuple[Any, ...], MotionEstimate] = {}
+@pytest.fixture(scope="session")
+def _movements() -> dict[tuple[Any, ...], MotionEstimate]:
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def _motion_found_once(
+    monkeypatch: pytest.MonkeyPatch, _movements: dict[tuple[Any, ...], MotionEstimate]
+) -> None:
+    """Keep the movements in a scan: many examples align the same one, and ask about it.
+
+    For one test at a time, as a process runs tests of other folders in between.
+    """
+    found = _movements
 
     def estimated(*args: Any, **options: Any) -> MotionEstimate:
         asked = signature(estimate_motion).bind(*args, **options)
@@ -93,10 +103,10 @@ def _motion_found_once() -> Iterator[None]:
                 array.setflags(write=False)
         return found[key]
 
-    with pytest.MonkeyPatch.context() as patch:
-        for place in ("steps", "steps.align", "cli.jobs.check_motion"):
-            patch.setattr(import_module(f"ivimkit.{place}"), "estimate_motion", estimated)
-        yield
+    # All are imported first: one that is imported later would take what stands in for good.
+    places = ("steps", "steps.align", "cli.jobs.check_motion")
+    for place in [import_module(f"ivimkit.{name}") for name in places]:
+        monkeypatch.setattr(place, "estimate_motion", estimated)
 
 
 @contextmanager

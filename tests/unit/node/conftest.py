@@ -7,9 +7,7 @@ import os
 import pytest
 
 
-@pytest.fixture(scope="package", autouse=True)
-def _nobody_cuts_the_power():
+@pytest.fixture(autouse=True)
+def _nobody_cuts_the_power(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait for the disk: only a machine that stops could tell the difference."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda _: None)
-        yield
+    monkeypatch.setattr(os, "fsync", lambda _: None)
