@@ -555,9 +555,9 @@ def _judge(
     left_out: Mapping[str, str],
 ) -> Comparison:
     """Score all models in all voxels in which each of them has a fit."""
-    fits = list(results.values())
     from scipy.special import softmax  # Slow to load, and few fits need it.
 
+    fits = list(results.values())
     _require_same_data(fits)
     inside = fits[0].mask
     fair = inside & (np.bitwise_or.reduce([r.status for r in fits]) & int(FAILED) == 0)

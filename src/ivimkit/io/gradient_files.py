@@ -158,19 +158,7 @@ def beside(
         in its folder or the nearest one above; a gradient table ``dwi.grad`` or ``dwi.b``. None if
         there is none.
     """
-    stem = stem_of(scan)
-    wanted = [f"{stem}.{kind}"]
-    if kind in _GRADIENTS:
-        wanted.append(f"{stem}.{kind}s")
-    if stem.lower() == "data" and kind in _GRADIENTS:
-        wanted += [kind, f"{kind}s"]
-    tables = [f"{stem}.grad", f"{stem}.b"] if kind in _GRADIENTS else []
-    look = listed or paths_in
-    # A folder that may not be listed can contain files that may be read.
-    known = [scan.parent / name for name in (*wanted, *tables)]
-    there = {path.name: path for path in look(scan.parent) or known}
-    inherited = _inherited(scan, kind, look)
-    return _first(there, wanted) or next(inherited, None) or _first(there, tables)
+    return next(_all_beside(scan, kind, listed or paths_in), None)
 
 
 def sidecars_of(
@@ -192,12 +180,30 @@ def sidecars_of(
     -------
     tuple of Path
     """
-    look = listed or paths_in
-    nearest = beside(scan, "json", listed=look)
-    if nearest is None:
-        return ()
-    further = _inherited(scan, "json", look)
-    return (nearest, *(path for path in further if path != nearest.absolute()))
+    return tuple(_all_beside(scan, "json", listed or paths_in))
+
+
+def _all_beside(scan: Path, kind: str, look: Callable[[Path], Sequence[Path]]) -> Iterator[Path]:
+    """Yield the files that belong to a scan, by their names, the most specific one first."""
+    stem = stem_of(scan)
+    wanted = [f"{stem}.{kind}"]
+    if kind in _GRADIENTS:
+        wanted.append(f"{stem}.{kind}s")
+    if stem.lower() == "data" and kind in _GRADIENTS:
+        wanted += [kind, f"{kind}s"]
+    tables = [f"{stem}.grad", f"{stem}.b"] if kind in _GRADIENTS else []
+    # A folder that may not be listed can contain files that may be read.
+    known = [scan.parent / name for name in (*wanted, *tables)]
+    there = {path.name: path for path in look(scan.parent) or known}
+    own = _first(there, wanted)
+    if own is not None:
+        yield own
+    for path in _inherited(scan, kind, look):
+        if own is None or path != own.absolute():
+            yield path
+    table = _first(there, tables)
+    if table is not None:
+        yield table
 
 
 def paths_in(folder: Path) -> list[Path]:

@@ -186,9 +186,9 @@ def load(
     else:
         choice.refuse(scan)
         files = open_scan(scan)
-    known = read_volume_variables(variables, files, echo_time=echo_time)
-    known, images = known.counted(averages)
     sidecars = () if files.alone is None else sidecars_of(files.alone)
+    known = read_volume_variables(variables, files, sidecars=sidecars, echo_time=echo_time)
+    known, images = known.counted(averages)
     about = read_scan_sidecar(sidecars)
     paths = {
         "bvals": _path_of(bvals, files, "bval"),

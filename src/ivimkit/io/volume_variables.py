@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import AcquisitionError, OptionError, ShapeError
-from ivimkit.io.gradient_files import sidecars_of
 from ivimkit.io.remote_copies import local_path
 from ivimkit.io.scan_files import AnyPath, OpenedScan
 from ivimkit.io.variable_files import read_sidecars, read_variables, table_beside
@@ -133,6 +132,7 @@ def read_volume_variables(
     given: AnyPath | Mapping[str, Any] | None,
     files: OpenedScan,
     *,
+    sidecars: Sequence[Path] = (),
     echo_time: float | Sequence[float] | None = None,
 ) -> VolumeVariables:
     """Read the table of a scan and the lists of its sidecars; combine them with what was given.
@@ -145,6 +145,8 @@ def read_volume_variables(
         A table, or values by name; by default the table next to the scan, if there is one.
     files : OpenedScan
         The scan.
+    sidecars : sequence of Path
+        The sidecars of the scan, as `ivimkit.io.gradient_files.sidecars_of` finds them.
     echo_time : float or sequence of float, optional
         Echo times, ms.
 
@@ -163,7 +165,7 @@ def read_volume_variables(
     """
     n, first = files.shape[-1], files.alone
     found: dict[str, Any] = {}
-    listed, sources = read_sidecars(() if first is None else sidecars_of(first), n)
+    listed, sources = read_sidecars(sidecars, n)
     table, b_has_unit, name = None, False, "variables"
     if isinstance(given, str | PathLike):
         table = local_path(given)

@@ -104,8 +104,7 @@ def roi_table(
     Zwanenburg A et al. Radiology 2020;295:328-338. doi:10.1148/radiol.2020191145
     """
     known, names = labelled(labels, result, label_names), map_names(result, maps)
-    # Positions, not masks: with a hundred regions, the whole volume would be searched for each.
-    inside = {region: np.nonzero(np.atleast_1d(known[region])) for region in known}
+    inside = _positions(known)
     extents = {region: _extent(known[region], result.geometry.affine) for region in known}
     fits = _fits(result, known, mean_fit)
     rows = {}
@@ -160,7 +159,7 @@ def region_values(
         If the result has no such map, or its mean signals cannot be fitted.
     """
     known, names = labelled(labels, result), map_names(result, maps)
-    inside = {region: np.nonzero(np.atleast_1d(known[region])) for region in known}
+    inside = _positions(known)
     fits = _fits(result, known, statistic == "roi_fit")
     found = {}
     for name in names:
@@ -172,6 +171,14 @@ def region_values(
                 else float(_fitted(fits, name, position)[statistic])
             )
     return {(region, name): found[region, name] for region in inside for name in names}
+
+
+def _positions(known: Labels) -> dict[str, tuple[NDArray[np.intp], ...]]:
+    """Return where the voxels of each region are.
+
+    Positions, not masks: with a hundred regions, the whole volume would be searched for each.
+    """
+    return {region: np.nonzero(np.atleast_1d(known[region])) for region in known}
 
 
 def roi_status(

@@ -21,8 +21,6 @@ _TEXT = re.compile(rb"[-+0-9.eE\\ \0]+")
 _BINARY = {"FD": "d", "FL": "f", "SS": "h", "US": "H", "SL": "i", "UL": "I"}
 # Where the owner of an element is looked for, if not in its usual block.
 _FIRST_BLOCK, _LAST_BLOCK = 0x10, 0x13
-# To be read only: most frames lack most sequences, and making one takes as long as reading one.
-_EMPTY = Dataset()
 
 
 @dataclass(frozen=True)
@@ -192,4 +190,4 @@ def items(header: Dataset, tag: PrivateTag) -> Sequence[Dataset]:
 def first(header: Dataset, sequence: PrivateTag | str) -> Dataset:
     """Return the first item of a sequence; an empty one if there is none."""
     items = _value(header, sequence)
-    return items[0] if isinstance(items, Sequence) and len(items) else _EMPTY
+    return items[0] if isinstance(items, Sequence) and len(items) else Dataset()

@@ -10,7 +10,7 @@ import { parse } from "./volume";
 const CHUNK = 1 << 15;
 
 export class RegionFiles {
-  /** How many masks were asked for: an answer that comes after that to a later question is too late. */
+  /** How many masks were asked for. */
   private asked = 0;
 
   constructor(
@@ -39,10 +39,9 @@ export class RegionFiles {
   }
 
   async load(file: File): Promise<void> {
-    const turn = ++this.asked;
     try {
-      const answer = await post("api/labels", file);
-      if (turn !== this.asked) return;
+      const answer = await this.latest(post("api/labels", file));
+      if (!answer) return;
       const note = answer.headers.get("X-Note");
       const names = JSON.parse(answer.headers.get("X-Names") ?? "{}") as Record<string, string>;
       this.take(answer, names, file.name);
@@ -56,14 +55,20 @@ export class RegionFiles {
   async takeGiven(colour: (number: number) => string): Promise<void> {
     const { labels } = this.viewer.scene;
     if (!labels) return;
-    const turn = ++this.asked;
     try {
       const address = isThinned(this.viewer.scene) ? "api/labels" : labels.url;
-      const answer = await get(address);
-      if (turn === this.asked) this.take(answer, labels.names, "labels", colour);
+      const answer = await this.latest(get(address));
+      if (answer) this.take(answer, labels.names, "labels", colour);
     } catch (error) {
       this.viewer.fail(error);
     }
+  }
+
+  /** The answer, unless another mask was asked for meanwhile. */
+  private async latest(question: Promise<Answer>): Promise<Answer | null> {
+    const turn = ++this.asked;
+    const answer = await question;
+    return turn === this.asked ? answer : null;
   }
 
   private async saved(name: string, type: string): Promise<void> {
