@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Patience", "mark_known", "patient_protocol"]
 
-_KNOWN = "ivimkit.known"
+_CONNECTION = "ivimkit.connection"
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,10 @@ class Patience:
 
 
 def mark_known(scope: MutableMapping[str, Any]) -> None:
-    """Mark the connection of a request that has shown the token."""
-    scope.setdefault("state", {})[_KNOWN] = True
+    """Mark the connection of a request that has shown the token, for as long as it lasts."""
+    connection = scope.get("state", {}).get(_CONNECTION)
+    if connection is not None:
+        connection.become_known()
 
 
 def patient_protocol(patience: Patience) -> type[asyncio.Protocol]:
@@ -66,23 +68,23 @@ def patient_protocol(patience: Patience) -> type[asyncio.Protocol]:
         """One connection."""
 
         _timer: asyncio.TimerHandle | None = None
+        # Whether a request of this connection had the token. A property of the connection, as its
+        # next request is unknown until the token has been looked for.
+        known = False
 
-        @property
-        def known(self) -> bool:
-            """Whether a request of this connection had the token."""
-            # Before the first request there is no scope, whatever its type says.
-            scope: Any = self.scope
-            return scope is not None and bool(scope.get("state", {}).get(_KNOWN))
+        def become_known(self) -> None:
+            self.known = True
+            strangers.pop(self, None)
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
+            # Each request gets a copy of these as its state.
+            self.app_state = {**self.app_state, _CONNECTION: self}
             strangers[self] = None
-            for other in list(strangers):
-                if other.known:
-                    del strangers[other]
-                elif len(strangers) > patience.strangers:
-                    del strangers[other]
-                    other.transport.abort()
+            while len(strangers) > patience.strangers:
+                oldest = next(iter(strangers))
+                del strangers[oldest]
+                oldest.transport.abort()
             self._start(patience.headers)
 
         def data_received(self, data: bytes) -> None:
