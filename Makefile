@@ -2,7 +2,7 @@
 
 VENV    ?= .venv
 PYTHON  ?= python3.13 python3.12 python3.11 python3
-# auto: one more than cores, see tests/conftest.py.
+# auto: two more than cores, see tests/conftest.py.
 WORKERS ?= auto
 
 # An editable install builds the page of the viewer from these, see hatch_build.py.

@@ -42,8 +42,8 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One process more than cores: tests that wait for a browser or a node leave theirs free."""
-    return 1 + (os.cpu_count() or 1)
+    """More processes than cores: tests that wait for a browser or a node leave theirs free."""
+    return 2 + (os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session")

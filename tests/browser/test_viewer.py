@@ -48,6 +48,8 @@ MESSAGES = "[data-testid=messages] .message.error span"
 ENDED = (
     "The viewer does not answer: ivimkit view has ended. Start it again and open its new address."
 )
+# The statistics of the regions as they are drawn, not as they were.
+MEASURED = '[data-testid=region-results][aria-busy="false"] [data-testid=region-table]'
 LAPTOP, PHONE = {"width": 1000, "height": 640}, {"width": 390, "height": 844}
 Voxel = tuple[int, int, int]
 
@@ -226,7 +228,7 @@ def check_table(page: Any, result: ik.FitResult, drawn: ik.Labels) -> pd.DataFra
 
 
 def compare_table(page: Any, table: pd.DataFrame, drawn: ik.Labels) -> None:
-    page.wait_for_selector("[data-testid=region-table]")
+    page.wait_for_selector(MEASURED)
     for region, name in itertools.product(drawn, ("S0", "f", "D_star", "D", "ADC")):
         assert region_value(page, name, region) == table.loc[(region, name), "mean"]
 
@@ -699,7 +701,7 @@ def test_what_is_drawn_is_measured(page: Any, varpro: ik.FitResult) -> None:
         draw()
         array = np.zeros(SHAPE, np.int32)
         array[voxels] = 1
-        page.wait_for_selector("[data-testid=region-table]")
+        page.wait_for_selector(MEASURED)
         size = f"{int(array.sum())} voxels"
         page.wait_for_selector(f'[data-testid=regions]:has-text("{size}")')
         check_table(page, varpro, ik.Labels(array, {1: "region 1"}))
@@ -720,7 +722,7 @@ def test_an_ellipse_is_drawn_and_a_part_of_it_erased(
     page.get_by_test_id("tab-regions").click()
     page.get_by_role("radio", name="Ellipse").check()
     drag(page, (4, 5, 2), (14, 15, 2))
-    page.wait_for_selector("[data-testid=region-table]")
+    page.wait_for_selector(MEASURED)
     whole = saved()
     x, y = np.nonzero(whole[:, :, 2])
     assert whole.sum() == len(x) == pytest.approx(math.pi / 4 * 11 * 11, rel=0.1)
@@ -775,7 +777,7 @@ def test_two_regions_are_named_compared_saved_and_loaded(
     page.get_by_test_id("clear").click()
     page.wait_for_selector("[data-testid=region-table]", state="detached")
     page.get_by_test_id("load-mask").set_input_files(tmp_path / "mask.nii.gz")
-    page.wait_for_selector("[data-testid=region-table]")
+    page.wait_for_selector(MEASURED)
     # With its names, which other programs find, too.
     compare_table(page, table, drawn)
     assert ik.load_labels(tmp_path / "mask.nii.gz", varpro).names == drawn.names
@@ -867,7 +869,7 @@ def test_nothing_is_lost_on_reload_and_a_session_is_a_file(
         page.keyboard.press(key)
     page.locator("[data-testid=view-1] [data-testid=overlay]").select_option("1/f")
     page.wait_for_selector('[data-testid=view-1] [data-testid=legend-overlay]:has-text("f")')
-    page.wait_for_selector("[data-testid=region-table]")
+    page.wait_for_selector(MEASURED)
     before = page.evaluate(_SEEN)
     page.reload()
     page.wait_for_selector(READY, state="attached")
@@ -1249,7 +1251,7 @@ def test_every_control_has_a_name_and_every_text_contrast(page: Any) -> None:
         page.get_by_test_id(f"tab-{tab}").click()
         if tab == "regions":
             page.get_by_test_id("around").click()
-            page.wait_for_selector("[data-testid=region-table]")
+            page.wait_for_selector(MEASURED)
         assert page.evaluate(_NAMELESS) == []
         assert page.evaluate(_FAINT) == []
     plot = page.get_by_test_id("plot").first
@@ -1373,7 +1375,7 @@ def test_a_region_whose_mean_signal_has_no_fit_says_why(
         page.wait_for_selector(READY, state="attached")
         page.get_by_test_id("tab-regions").click()
         page.get_by_test_id("around").click()
-        page.wait_for_selector("[data-testid=region-table]")
+        page.wait_for_selector(MEASURED)
         results = page.get_by_test_id("region-results").inner_text()
         assert "No mean signal was fitted." in results
         assert "region 1: No fit of the mean signal: the fit has priors of regions" in results
@@ -1395,7 +1397,7 @@ def test_the_mean_signal_of_a_region_has_points_for_each_echo_time(
         page.wait_for_selector(READY, state="attached")
         page.get_by_test_id("tab-regions").click()
         page.get_by_test_id("around").click()
-        page.wait_for_selector("[data-testid=region-table]")
+        page.wait_for_selector(MEASURED)
         plot = page.get_by_test_id("region-results").get_by_test_id("plot")
         colours = set()
         for time in (60, 90):

@@ -38,6 +38,8 @@ _MAX_COMPARED = 2000
 _MARGIN = 2
 # Share of the voxels that have to touch another one.
 _MIN_SHARE = 0.5
+# How far below zero the mean gain by neighbours has to be: what is closer is a tie.
+_MIN_STANDARD_ERRORS = 2.0
 
 
 def is_chosen(method: FitMethod) -> bool:
@@ -137,8 +139,9 @@ def instead_of_neighbours(
     """Return the prior to fit with again if the neighbours did not help, and why.
 
     The prior of a voxel from its neighbours has not seen the voxel, so its evidence says how well
-    they predict it. If the prior of the whole scan predicts voxels better in the mean, neighbours
-    are not alike: the scan is a list in the form of an image, say.
+    they predict it. If the prior of the whole scan clearly predicts voxels better in the mean, it
+    is taken: the scan is a list in the form of an image, say, or the same tissue everywhere. On a
+    tie neighbours stay, as they keep the contrast of small regions.
 
     Parameters
     ----------
@@ -168,7 +171,7 @@ def instead_of_neighbours(
     place = len(model.parameters) + 2 + method.extras(model).index("ln_evidence")
     gain = (evidence - values[:, place])[good]
     gain = gain[np.isfinite(gain)]
-    if not gain.size or gain.mean() > 0.0:
+    if not _clearly_below_zero(gain):
         return None, {}
     assert isinstance(asked, PosteriorMethod)
     table, rule = asked.prior, asked.rule
@@ -177,7 +180,7 @@ def instead_of_neighbours(
         other = table.alone()
     elif isinstance(rule, ChoosingPrior):
         other = rule.learned
-    return other, {"prior": f"{_BY_AUTO}neighbours are not alike"}
+    return other, {"prior": f"{_BY_AUTO}neighbours predict voxels worse than the whole scan"}
 
 
 def compared_voxels(n_voxels: int) -> NDArray[np.intp]:
@@ -199,6 +202,14 @@ def why_this_prior(chosen: Mapping[str, str]) -> str:
     'voxels have neighbours'
     """
     return chosen.get("prior", "").removeprefix(_BY_AUTO)
+
+
+def _clearly_below_zero(gain: NDArray[np.float64]) -> bool:
+    """Return whether the mean of as many values is below zero by more than its own error."""
+    if gain.size < 2:
+        return False
+    error = float(gain.std(ddof=1)) / np.sqrt(gain.size)
+    return bool(gain.mean() < -_MIN_STANDARD_ERRORS * error)
 
 
 def _enough(sample: TrainingSample) -> bool:

@@ -19,8 +19,10 @@ class Auto(ChoosingPrior):
     `ivimkit.fit` decides: an image of two or three dimensions whose voxels touch each other gets
     `Local`; any other scan, and a list of voxels, gets `Learned` if at least 50 voxels can be
     fitted, and otherwise the prior of the organ that was named, or a flat one. If the voxels
-    around predict a voxel no better than the whole scan does, by the mean of their evidence, the
-    scan is fitted again with `Learned`: its neighbours are not alike.
+    around predict a voxel worse than the whole scan does (the mean of their evidence is lower by
+    more than two standard errors), the scan is fitted again with `Learned`: it is a list in the
+    form of an image, say, or the same tissue everywhere. On a tie `Local` stays, as it keeps the
+    contrast of small regions.
 
     The settings of the result have the prior that was taken, and
     ``result.provenance.chosen["prior"]`` says why.

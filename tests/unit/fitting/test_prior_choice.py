@@ -5,6 +5,7 @@ import pytest
 
 import ivimkit as ik
 from ivimkit.errors import OptionError
+from ivimkit.fitting import prior_choice
 from ivimkit.fitting.prior_choice import prior_for, with_prior
 from ivimkit.fitting.training_sample import TrainingSample
 from ivimkit.scan.dwi import DWI
@@ -109,7 +110,10 @@ def test_an_image_whose_neighbours_are_not_alike_is_fitted_as_a_list():
     calls = []
     image = signals.reshape(15, 15, -1)
     result = ik.fit(image, B, method="bayes", progress=lambda *now: calls.append(now))
-    assert result.provenance.chosen["prior"] == "auto, neighbours are not alike"
+    assert (
+        result.provenance.chosen["prior"]
+        == "auto, neighbours predict voxels worse than the whole scan"
+    )
     assert result.method.prior == ik.priors.Learned()
     assert "local_weight" not in result.maps
     alone = ik.fit(image, B, method=ik.methods.Bayes(prior="learned"))
@@ -118,6 +122,39 @@ def test_an_image_whose_neighbours_are_not_alike_is_fitted_as_a_list():
     # Who names local gets it.
     named = ik.fit(image[:8, :8], B, method=ik.methods.Bayes(prior="local"))
     assert named.priors["all"].rule == "local"
+
+
+@pytest.mark.parametrize(
+    ("mean", "kept"), [(0.5, True), (0.0, True), (-0.15, True), (-0.25, False), (-1.0, False)]
+)
+def test_a_tie_is_left_to_neighbours(mean, kept):
+    """The mean of 400 values of spread 2 has an error of 0.1: only -0.2 is clearly below zero."""
+    gain = np.random.default_rng(5).normal(size=400)
+    gain = 2.0 * (gain - gain.mean()) / gain.std(ddof=1) + mean
+    assert prior_choice._clearly_below_zero(gain) is not kept
+
+
+def test_nothing_to_compare_leaves_the_neighbours():
+    assert not prior_choice._clearly_below_zero(np.empty(0))
+    assert not prior_choice._clearly_below_zero(np.array([-3.0]))
+
+
+def test_a_lesion_in_much_of_the_same_tissue_keeps_its_neighbours():
+    """What neighbours gain in the lesion and lose in the liver is a tie for the evidence."""
+    lesion = np.zeros((24, 24), dtype=bool)
+    lesion[9:15, 9:15] = True
+    truth = np.empty((24, 24, 4))
+    truth[:] = 1000.0, 0.25, 60e-3, 1.1e-3
+    truth[lesion] = 1000.0, 0.1, 40e-3, 1.6e-3
+    clean = ik.simulate.signals("biexp", truth, B)
+    image = ik.simulate.add_noise(clean, sigma=1000.0 / 30.0, seed=2)
+    result = ik.fit(image, B, method="bayes")
+    assert result.provenance.chosen["prior"] == "auto, voxels have neighbours"
+    # The same tissue everywhere: the whole scan knows it best.
+    alone = ik.simulate.signals("biexp", np.broadcast_to(truth[0, 0], truth.shape), B)
+    same = ik.fit(ik.simulate.add_noise(alone, sigma=1000.0 / 30.0, seed=2), B, method="bayes")
+    why = "auto, neighbours predict voxels worse than the whole scan"
+    assert same.provenance.chosen["prior"] == why
 
 
 def test_too_few_voxels_need_no_prior_from_the_scan():

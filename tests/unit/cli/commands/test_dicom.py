@@ -100,7 +100,9 @@ def test_convert(run, phantom, tmp_path):
     record = json.loads((out / "5_dwi_liver.json").read_text())
     assert (record["EchoTime"], record["SeriesNumber"]) == (0.06, 5)
     assert record["BValueSource"] == ["0018,9087"]
-    content = (out / "5_dwi_liver.json").read_text()
+    # The version of a checkout with changes ends with the date.
+    assert record.pop("ConversionSoftwareVersion") == ik.__version__
+    content = json.dumps(record)
     assert not any(word in content for word in ("Anna", "4711", "2026", "1.2.3"))
     assert (
         "already contains" in run("dicom", "convert", tmp_path / "in", "--out", out, code=2).stderr

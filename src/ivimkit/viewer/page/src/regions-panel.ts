@@ -160,6 +160,8 @@ export class RegionsPanel {
     this.listRegions();
     this.undo.disabled = !this.regions.canUndo;
     this.redo.disabled = !this.regions.canRedo;
+    // What is shown is of the regions as they were, until the answer comes.
+    this.results.root.ariaBusy = "true";
     this.asking.request(null);
     this.told();
   }
@@ -223,6 +225,7 @@ export class RegionsPanel {
 
   private show(answer: RegionsAnswer | null): void {
     this.answer = answer;
+    this.results.root.ariaBusy = "false";
     this.listRegions();
     this.results.show(answer, this.viewer.scene.results.find(({ id }) => id === this.which.value)?.maps ?? []);
   }
