@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis, YAxis
 from matplotlib.ticker import NullLocator
 
-__all__ = ["LeanAxes", "with_lean_axes"]
+__all__ = ["CAN_BE_LEAN", "LeanAxes", "with_lean_axes"]
+
+CAN_BE_LEAN = matplotlib.__version_info__ >= (3, 11)
+"""Whether matplotlib draws axes without ticks: earlier versions look at the first of each kind."""
 
 
 class _LeanAxis(Axis):
@@ -74,6 +78,10 @@ def with_lean_axes(add: Callable[..., Any], wanted: Callable[[], bool]) -> Calla
     """Return a method that adds axes to a figure as `add` does, but lean ones where wanted."""
 
     def added(figure: Any, *args: Any, **options: Any) -> Any:
-        return add(figure, *args, **({"axes_class": LeanAxes} if wanted() else {}) | options)
+        return add(
+            figure,
+            *args,
+            **({"axes_class": LeanAxes} if CAN_BE_LEAN and wanted() else {}) | options,
+        )
 
     return added

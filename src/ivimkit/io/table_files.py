@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ivimkit.errors import FileFormatError, OptionError
 from ivimkit.io.json_text import plain
@@ -258,10 +258,17 @@ def _read_json(file: Path) -> pd.DataFrame:
 def _read_excel(file: Path) -> pd.DataFrame:
     import pandas as pd
 
-    _check_extent(file)
-    table: pd.DataFrame = pd.read_excel(
-        file, dtype=_words(), keep_default_na=False, na_values=_EMPTY_CELLS
-    )
+    # openpyxl leaves files open that are damaged, or that are not read to their end.
+    with file.open("rb") as content:
+        _check_extent(content)
+        content.seek(0)
+        table: pd.DataFrame = pd.read_excel(
+            content,
+            dtype=_words(),
+            keep_default_na=False,
+            na_values=_EMPTY_CELLS,
+            engine="openpyxl",
+        )
     return table
 
 
@@ -291,13 +298,13 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 }
 
 
-def _check_extent(file: Path) -> None:
+def _check_extent(content: BinaryIO) -> None:
     """Refuse a workbook that becomes too large: pandas allocates all cells up to the last."""
     openpyxl: Any = import_module("openpyxl")
-    with zipfile.ZipFile(file) as archive:
+    with zipfile.ZipFile(content) as archive:
         if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
             raise ValueError(f"it becomes larger than {_MAX_BYTES >> 20} MiB")
-    book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+    book = openpyxl.load_workbook(content, read_only=True, data_only=True, keep_links=False)
     try:
         sheet = book.worksheets[0]
         # The extent given in the file cannot be trusted.
