@@ -36,7 +36,9 @@ def _code(compiled, kind):
     """Return what was compiled, without names and addresses of objects."""
     lines = compiled.inspect_asm((kind, kind)).splitlines()
     return [
-        re.sub(r"0x[\da-f]+|picklebuf\.\d+", "", line) for line in lines if "_many" not in line
+        re.sub(r"0x[\da-f]+|pickle(buf|data)\.\d+", "", line)
+        for line in lines
+        if "_many" not in line
     ]
 
 
