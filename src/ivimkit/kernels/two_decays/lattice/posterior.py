@@ -55,12 +55,10 @@ _WIDE_RANGE = 2.5
 _WIDTH = 1.5
 _WIDE_WIDTH = 1.0
 # Half sides of the first box, in units of where the parabola at the best fit reaches the limit.
-_CLEAR_REACH = 1.3
+_CLEAR_REACH = 1.5
 _UNCLEAR_REACH = 4.0
 # Squared amplitude over its variance above which that parabola is a good approximation.
 _MIN_CLEAR_DETECTABILITY = 60.0
-# Share of the posterior that may be in the last step of the first box.
-_MAX_END_SHARE = 1e-4
 
 
 def lattice_scratch(n_b: int, n_fraction_knots: int) -> int:
@@ -77,29 +75,6 @@ def room_in(work: NDArray[np.float64], n_b: int) -> Room:
     end = N_NUMBERS + n_rows * N_DECAY_COLUMNS
     decays = matrix(work[N_NUMBERS:end], n_rows, N_DECAY_COLUMNS)
     return Room(work[:N_NUMBERS], decays, in_single(work[end:]))
-
-
-@device
-def _ends_inside(
-    nodes: tuple[int, int, int], look: Extent, extent: Extent, scratch: NDArray[np.float64]
-) -> bool:
-    """Return whether the posterior of the rates has died away where the box ends.
-
-    At a bound it need not.
-    """
-    total = 0.0
-    for i in range(nodes[0]):
-        total += scratch[SLOW_MARGINAL + i]
-    most = _MAX_END_SHARE * total
-    left1, right1 = scratch[SLOW_MARGINAL], scratch[SLOW_MARGINAL + nodes[0] - 1]
-    left2, right2 = scratch[FAST_MARGINAL], scratch[FAST_MARGINAL + nodes[1] - 1]
-    return (
-        total > 0.0
-        and (left1 < most or look[0] <= extent[0])
-        and (right1 < most or look[1] >= extent[1])
-        and (left2 < most or look[2] <= extent[2])
-        and (right2 < most or look[3] >= extent[3])
-    )
 
 
 @inlined
@@ -217,7 +192,7 @@ def posterior_voxel(
     peak = (_WIDTH * noise * sd1, _WIDTH * noise * sd2, _WIDTH * noise * sd_f)
     nodes = _CLEAR_NODES
     levels = 1
-    clear = clear and look[0] < look[1] and look[2] < look[3]
+    clear = clear and look[0] < look[1] and 0.0 < look[3] - look[2] <= _WIDE_RANGE
     # A large function is compiled for each place that calls it: here is the only one.
     while True:
         if not clear:
@@ -233,9 +208,10 @@ def posterior_voxel(
             # Between two knots there are several nodes.
             nodes = _FULL_NODES
         axis1, axis2, axis3, found = integrate(
-            b, likelihood, nodes, centre, peak, s0, look, prior, logarithms, basis, room
-        )
-        if not clear or _ends_inside(nodes, look, extent, room.rows):
+            b, likelihood, nodes, centre, peak, s0, look, prior, logarithms, basis, clear, extent,
+            room,
+        )  # fmt: skip
+        if not clear or not found.total < 0.0:
             break
         clear = False
     out[n_par + 1] = levels

@@ -11,6 +11,7 @@ __all__ = [
     "DOT",
     "DOT_SLOPE",
     "DROP_SUM",
+    "FAST_AREA",
     "FAST_REACHED",
     "FAST_SQUARES",
     "FAST_SUMS",
@@ -26,6 +27,7 @@ __all__ = [
     "NORM_SLOPE",
     "N_NODE_SUMS",
     "OFFSET",
+    "PAIR_MASS",
     "PRIOR_VALUE",
     "REACH",
     "REACH_INNER",
@@ -50,10 +52,12 @@ N_NODE_SUMS = 9
 # Rows of a coarse lattice: largest gain of each slow and each fast rate; gains of a row; which
 # nodes have two neighbours, which count.
 SLOW_REACHED, FAST_REACHED, REACH, REACH_INNER, REACH_OUTER = (n * ROW for n in range(4, 9))
+# Lengths of the steps of the fast rates, before sums are made.
+FAST_AREA = 4 * ROW
 # Numbers of the pairs of rates, see `pairs`: a slow rate in each row.
 _PAIR = MAX_NODES * ROW
-BASE, SLOPE, CUT, NORM, NORM_SLOPE, NORM_CURVE, DOT, DOT_SLOPE, LEAST, LOW, HIGH = (
-    13 * ROW + n * _PAIR for n in range(11)
+BASE, SLOPE, CUT, NORM, NORM_SLOPE, NORM_CURVE, DOT, DOT_SLOPE, LEAST, LOW, HIGH, PAIR_MASS = (
+    13 * ROW + n * _PAIR for n in range(12)
 )
-COLUMN = 13 * ROW + 11 * _PAIR
+COLUMN = 13 * ROW + 12 * _PAIR
 """The prior of a pair at all knots of the fraction, as many as there are."""

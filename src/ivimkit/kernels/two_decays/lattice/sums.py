@@ -29,7 +29,7 @@ from ivimkit.kernels.two_decays.lattice.single_rows import (
     SLOW_SUMS,
 )
 
-__all__ = ["N_LOG_SUMS", "Centre", "Moments", "collected", "write_log_moments"]
+__all__ = ["N_LOG_SUMS", "Centre", "Moments", "collected", "outside", "write_log_moments"]
 
 N_LOG_SUMS = 10
 """Means of 1, x, y, z, xx, xy, xz, yy, yz and zz with x = ln r1, y = ln r2 and z = logit f."""
@@ -153,6 +153,14 @@ def collected(
         f * r + flow, flow2 - flow * flow, centre.s0 + s0, s00 * over3 - s0 * s0,
         inverse * over3, drop * over3,
     )  # fmt: skip
+
+
+@device
+def outside() -> Moments:
+    """Return what says that a posterior is not inside its lattice."""
+    return Moments(
+        -1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    )
 
 
 @device

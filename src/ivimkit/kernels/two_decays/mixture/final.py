@@ -207,10 +207,11 @@ def write_mixture_posterior(
     unit = math.sqrt(norm)
     weigh_signal(root_weight, signal, unit, room.decays)
     likelihood = Likelihood(top / norm, noise.inverse * norm, noise.power, _ALL)
+    look = (low1, high1, low2, high2, f_low, f_high)
     axis1, axis2, axis3, found = integrate(
         b, likelihood, _NODES, (r1, log2, f),
-        (_WIDTH * sd1, _WIDTH * sd2, _WIDTH * sd3), s0 / unit,
-        (low1, high1, low2, high2, f_low, f_high), prior, False, matrix(empty, 0, 1), room,
+        (_WIDTH * sd1, _WIDTH * sd2, _WIDTH * sd3), s0 / unit, look, prior, False,
+        matrix(empty, 0, 1), False, look, room,
     )  # fmt: skip
     if not found.total > 0.0:
         return _NO_SIGNAL
