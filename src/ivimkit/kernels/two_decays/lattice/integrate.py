@@ -41,6 +41,11 @@ from ivimkit.kernels.two_decays.lattice.axes import (
     place_among_knots,
     weigh_ends,
 )
+from ivimkit.kernels.two_decays.lattice.counting_pairs import (
+    ends_count,
+    fraction_range,
+    fraction_spread,
+)
 from ivimkit.kernels.two_decays.lattice.pairs import Likelihood, fill_pairs, fill_products
 from ivimkit.kernels.two_decays.lattice.prior_knots import Prior
 from ivimkit.kernels.two_decays.lattice.scratch_rows import (
@@ -74,13 +79,11 @@ from ivimkit.kernels.two_decays.lattice.single_rows import (
     DOT,
     DOT_SLOPE,
     DROP_SUM,
-    FAST_AREA,
     FAST_SQUARES,
     FAST_SUMS,
     HIGH,
     INVERSE_SUM,
     KNOT_PART,
-    LEAST,
     LINE_SUM,
     LOW,
     MASS,
@@ -89,7 +92,6 @@ from ivimkit.kernels.two_decays.lattice.single_rows import (
     NORM_CURVE,
     NORM_SLOPE,
     OFFSET,
-    PAIR_MASS,
     PRIOR_VALUE,
     S0_SQUARES,
     S0_SUMS,
@@ -108,11 +110,7 @@ _MIN_FRACTION = 1e-6
 # negligible.
 _MIN_LOG_DENSITY = -60.0
 # Width of the axis of the fraction, in standard deviations of its posterior.
-_FRACTION_WIDTH = 1.5
-# That standard deviation is at least this share of the range of the fraction.
-_MIN_DEVIATION = 1e-3
-# Share of the whole posterior below which a pair is left out.
-_MIN_SHARE = np.float32(1e-6)
+_FRACTION_WIDTH = 4.0
 _FAR = np.float32(1e30)
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 
@@ -486,16 +484,16 @@ def integrate(
     length = f_last - f_first
     middle = (best[2] - f_first) / length if length > 0.0 else 0.0
     fill_pairs(n1, n2, f_first, f_last, middle, likelihood, scratch, single)
-    if inside and _ends_count(n1, n2, extent, bounds, single):
+    if inside and ends_count(n1, n2, extent, bounds, single):
         return axis1, axis2, axis2, outside()
     centre3, spread3 = best[2], spread[2]
     if components.shape[0] == 0 and basis.size == 0 and length > 0.0:
-        near, deviation = _fraction_spread(
+        near, deviation = fraction_spread(
             n1, n2, middle, f_first, length, likelihood, prior, scratch, single
         )
         centre3 = f_first + (middle + near) * length
         spread3 = _FRACTION_WIDTH * deviation * length
-    f_low, f_high = _fraction_range(n1, n2, single)
+    f_low, f_high = fraction_range(n1, n2, single)
     if f_low > f_high:
         f_low, f_high = -middle, 1.0 - middle
     f_low = max(f_first + (middle + f_low) * length, f_first)
@@ -573,192 +571,3 @@ def integrate(
             single[LINE_SUM + k] = 0.0
     found = collected(n1, n2, length, logarithms, product, centre, scratch, single)
     return axis1, axis2, axis3, found
-
-
-@finite
-def _ends_count(
-    n1: int, n2: int, look: Extent, extent: Extent, single: NDArray[np.float32]
-) -> bool:
-    """Return whether a pair counts where the box ends, other than at a bound."""
-    first, last = _ZERO, _ZERO
-    left, right = _ZERO, _ZERO
-    for i in range(n1):
-        at = i * ROW
-        any_one = _ZERO
-        for j in range(n2):
-            any_one += _ONE if single[LOW + at + j] <= single[HIGH + at + j] else _ZERO
-        first += any_one if i == 0 else _ZERO
-        last += any_one if i == n1 - 1 else _ZERO
-        left += _ONE if single[LOW + at] <= single[HIGH + at] else _ZERO
-        right += _ONE if single[LOW + at + n2 - 1] <= single[HIGH + at + n2 - 1] else _ZERO
-    return (
-        (first > _ZERO and look[0] > extent[0])
-        or (last > _ZERO and look[1] < extent[1])
-        or (left > _ZERO and look[2] > extent[2])
-        or (right > _ZERO and look[3] < extent[3])
-    )
-
-
-@inlined
-def _fraction_of(
-    at: int, k: int, reach: np.float32, single: NDArray[np.float32]
-) -> tuple[np.float32, np.float32]:
-    """Return mean and variance of x of a pair that counts, from where it counts.
-
-    As if its drop were a parabola that reaches the limit at both ends of that range, for a
-    likelihood exp(-drop).
-    """
-    low, high = single[spot(LOW + at, k)], single[spot(HIGH + at, k)]
-    left = reach - single[spot(LEAST + at, k)]
-    left = left if left > _ONE else _ONE
-    half = _HALF * (high - low)
-    return _HALF * (low + high), _HALF * half * half / left
-
-
-@finite
-def _weigh_pairs(
-    n1: int,
-    n2: int,
-    power: np.float32,
-    reach: np.float32,
-    scratch: NDArray[np.float64],
-    single: NDArray[np.float32],
-) -> None:
-    """Write about the integrals of the likelihood of each pair over the fraction."""
-    for i in range(n1):
-        step = np.float32(scratch[SLOW_STEP + i])
-        for block in range(0, n2, LANES):
-            at = i * ROW + block
-            for k in range(LANES):
-                _, variance = _fraction_of(at, k, reach, single)
-                drop = single[spot(LEAST + at, k)]
-                seen = single[spot(LOW + at, k)] <= single[spot(HIGH + at, k)]
-                drop = drop if seen else _ZERO
-                variance = variance if seen else _ZERO
-                drop = power * log_single(_ONE + drop) if power > _ZERO else drop
-                single[spot(PAIR_MASS + at, k)] = (
-                    exp_single(-drop) * _root(variance) * step * single[spot(FAST_AREA + block, k)]
-                )
-
-
-@finite
-def _spread_of_pairs(
-    n1: int, n2: int, reach: np.float32, single: NDArray[np.float32]
-) -> tuple[np.float32, np.float32, np.float32]:
-    """Return the mass of all pairs, and mean and variance of x."""
-    total, first, second = _ZERO, _ZERO, _ZERO
-    for i in range(n1):
-        for block in range(0, n2, LANES):
-            at = i * ROW + block
-            for k in range(LANES):
-                mass = single[spot(PAIR_MASS + at, k)]
-                mean, variance = _fraction_of(at, k, reach, single)
-                mean = mean if mass > _ZERO else _ZERO
-                variance = variance if mass > _ZERO else _ZERO
-                total += mass
-                first += mass * mean
-                second += mass * (mean * mean + variance)
-    over = _ONE / total if total > _ZERO else _ZERO
-    mean = first * over
-    return total, mean, second * over - mean * mean
-
-
-@finite
-def _leave_out(n1: int, n2: int, least: np.float32, single: NDArray[np.float32]) -> None:
-    """Let pairs of less than a mass count nowhere."""
-    for i in range(n1):
-        for block in range(0, n2, LANES):
-            at = i * ROW + block
-            for k in range(LANES):
-                kept = single[spot(PAIR_MASS + at, k)] >= least
-                low, high = single[spot(LOW + at, k)], single[spot(HIGH + at, k)]
-                single[spot(LOW + at, k)] = low if kept else _FAR
-                single[spot(HIGH + at, k)] = high if kept else -_FAR
-
-
-@device
-def _prior_near(
-    i: int,
-    j: int,
-    f: float,
-    n_fast: int,
-    knots: NDArray[np.float64],
-    density: NDArray[np.float64],
-    scratch: NDArray[np.float64],
-) -> float:
-    """Return the prior at the knots nearest to a pair, linear in the fraction."""
-    slow = int(scratch[SLOW_KNOT + i]) + (1 if scratch[SLOW_PART + i] > 0.5 else 0)
-    fast = int(scratch[FAST_KNOT + j]) + (1 if scratch[FAST_PART + j] > 0.5 else 0)
-    row = slow * n_fast + fast
-    low, high = 0, knots.size - 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        if knots[middle] <= f:
-            low = middle
-        else:
-            high = middle
-    if high == low:
-        return float(density[row, low])
-    part = min(max((f - knots[low]) / (knots[high] - knots[low]), 0.0), 1.0)
-    return float(density[row, low] + part * (density[row, high] - density[row, low]))
-
-
-@device
-def _fraction_spread(
-    n1: int,
-    n2: int,
-    middle: float,
-    f_first: float,
-    length: float,
-    likelihood: Likelihood,
-    prior: Prior,
-    scratch: NDArray[np.float64],
-    single: NDArray[np.float32],
-) -> tuple[float, float]:
-    """Return about the mean of x and its standard deviation, infinite if no pair counts.
-
-    Pairs of negligible mass count no more.
-    """
-    power, reach = np.float32(likelihood.power), np.float32(likelihood.most)
-    n_fast = prior.fast_knots.size
-    flat = prior.density.size == 0
-    for j in range(ROW):
-        # Flat in the fast rate itself, but the lattice is in its logarithm.
-        area = scratch[FAST_STEP + j] * (scratch[FAST_RATE + j] if flat and n2 > 1 else 1.0)
-        single[FAST_AREA + j] = area if j < n2 else 0.0
-    _weigh_pairs(n1, n2, power, reach, scratch, single)
-    if not flat:
-        for i in range(n1):
-            for j in range(n2):
-                at = i * ROW + j
-                if single[PAIR_MASS + at] > _ZERO:
-                    x = middle + 0.5 * float(single[LOW + at] + single[HIGH + at])
-                    f = f_first + x * length
-                    single[PAIR_MASS + at] *= np.float32(
-                        _prior_near(
-                            i, j, f, n_fast, prior.fraction_knots, prior.density, scratch
-                        )
-                    )
-    total, mean, variance = _spread_of_pairs(n1, n2, reach, single)
-    if not total > _ZERO:
-        return 0.0, math.inf
-    _leave_out(n1, n2, _MIN_SHARE * total, single)
-    # A likelihood (1 + drop)^-power is exp(-power drop) where it is large.
-    share = float(variance)
-    return float(mean), max(math.sqrt(max(share, 0.0)), _MIN_DEVIATION)
-
-
-@finite
-def _fraction_range(n1: int, n2: int, single: NDArray[np.float32]) -> tuple[float, float]:
-    """Return the range of x around its centre in which any pair counts."""
-    low, high = _FAR, -_FAR
-    for i in range(n1):
-        for block in range(0, n2, LANES):
-            at = i * ROW + block
-            for k in range(LANES):
-                here, end = single[spot(LOW + at, k)], single[spot(HIGH + at, k)]
-                counts = block + k < n2
-                here, end = here if counts else _FAR, end if counts else -_FAR
-                low = here if here < low else low
-                high = end if end > high else high
-    return float(low), float(high)

@@ -11,7 +11,6 @@ from ivimkit.kernels.device import device, inlined, pasted
 from ivimkit.kernels.exponential import log
 from ivimkit.kernels.memory import in_single, matrix, padded, padded_in_kernel
 from ivimkit.kernels.two_decays.fitted_decays import Box, Fit
-from ivimkit.kernels.two_decays.lattice.axes import Extent
 from ivimkit.kernels.two_decays.lattice.integrate import integrate
 from ivimkit.kernels.two_decays.lattice.lattice_options import WRITES_BASIS, WRITES_MOMENTS
 from ivimkit.kernels.two_decays.lattice.locate import (
@@ -23,11 +22,9 @@ from ivimkit.kernels.two_decays.lattice.locate import (
 from ivimkit.kernels.two_decays.lattice.pairs import Likelihood, weigh_signal
 from ivimkit.kernels.two_decays.lattice.prior_knots import read_prior
 from ivimkit.kernels.two_decays.lattice.scratch_rows import (
-    FAST_MARGINAL,
     N_DECAY_COLUMNS,
     N_NUMBERS,
     ROW,
-    SLOW_MARGINAL,
     Room,
 )
 from ivimkit.kernels.two_decays.lattice.single_rows import COLUMN
@@ -46,7 +43,9 @@ _NO_SIGNAL = int(FitStatus.NO_SIGNAL)
 # is possible, and where the fast rate has a wide range.
 _CLEAR_NODES = (12, 12, 16)
 _UNCLEAR_NODES = (12, 16, 16)
-_WIDE_NODES = (20, 32, 16)
+_WIDE_NODES = (20, 24, 16)
+# Without a prior the tails where f is 0 or 1 have a share of the posterior.
+_FLAT_WIDE_NODES = (20, 32, 16)
 _FULL_NODES = (32, 32, 32)
 # Length of a wide range of the logarithm of the fast rate.
 _WIDE_RANGE = 2.5
@@ -79,7 +78,10 @@ def room_in(work: NDArray[np.float64], n_b: int) -> Room:
 
 @inlined
 def _around(
-    region: Region, best: tuple[float, float, float], spread: tuple[float, float, float]
+    region: Region,
+    best: tuple[float, float, float],
+    spread: tuple[float, float, float],
+    flat: bool,
 ) -> tuple[tuple[int, int, int], tuple[float, float, float], tuple[float, float, float]]:
     """Return numbers of nodes, centres and widths of the axes on a region.
 
@@ -91,8 +93,9 @@ def _around(
     seen2 = spread[1] > 0.5 * side2 / N_COARSE_NODES and region.width2 < math.inf
     wide = side2 > _WIDE_RANGE
     width = _WIDE_WIDTH if wide else _WIDTH
+    wide_nodes = _FLAT_WIDE_NODES if flat else _WIDE_NODES
     return (
-        _WIDE_NODES if wide else _UNCLEAR_NODES,
+        wide_nodes if wide else _UNCLEAR_NODES,
         (region.centre1 if seen1 else best[0], region.centre2 if seen2 else best[1], best[2]),
         (
             width * region.width1 if seen1 else spread[0],
@@ -200,7 +203,7 @@ def posterior_voxel(
             region = locate(b, best1, best2, far1, far2, likelihood, extent, room)
             levels += region.levels
             look = (region.low1, region.high1, region.low2, region.high2, f_low, f_high)
-            nodes, centre, peak = _around(region, centre, peak)
+            nodes, centre, peak = _around(region, centre, peak, prior.density.size == 0)
         for i in range(basis.shape[0]):
             for k in range(n3):
                 basis[i, k] = 0.0

@@ -158,9 +158,7 @@ def collected(
 @device
 def outside() -> Moments:
     """Return what says that a posterior is not inside its lattice."""
-    return Moments(
-        -1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    )
+    return Moments(-1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @device
