@@ -85,7 +85,7 @@ def test_version_of_an_archive(tree, tmp_path_factory, settings):
     def archived(name):
         folder = tmp_path_factory.mktemp(name)
         git(tree, "archive", "--output", str(folder / "a.tar"), "HEAD")
-        shutil.unpack_archive(folder / "a.tar", folder)
+        shutil.unpack_archive(folder / "a.tar", folder, filter="data")
         return version_of(folder)
 
     assert archived("untagged") == settings["tool"]["hatch"]["version"]["fallback-version"]

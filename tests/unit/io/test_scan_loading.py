@@ -313,15 +313,15 @@ import sys
 import numpy as np
 from ivimkit.io import load
 
-def peak_bytes():
-    # That of `resource` begins with the one of the process that started this one.
+def bytes_of(name):
+    # The peak of `resource` begins with the one of the process that started this one.
     with open("/proc/self/status") as lines:
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
+        return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
 
 load(sys.argv[1], [0, 800])
-before = peak_bytes()
+before = bytes_of("VmRSS")
 dwi = load(sys.argv[2], np.arange(24) * 40)
-print(peak_bytes() - before)
+print(bytes_of("VmHWM") - before)
 """
 
 
