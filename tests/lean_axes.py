@@ -78,10 +78,6 @@ def with_lean_axes(add: Callable[..., Any], wanted: Callable[[], bool]) -> Calla
     """Return a method that adds axes to a figure as `add` does, but lean ones where wanted."""
 
     def added(figure: Any, *args: Any, **options: Any) -> Any:
-        return add(
-            figure,
-            *args,
-            **({"axes_class": LeanAxes} if CAN_BE_LEAN and wanted() else {}) | options,
-        )
+        return add(figure, *args, **({"axes_class": LeanAxes} if wanted() else {}) | options)
 
-    return added
+    return added if CAN_BE_LEAN else add

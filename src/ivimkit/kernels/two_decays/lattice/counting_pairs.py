@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, finite, inlined
-from ivimkit.kernels.exponential import exp_single, log_single
+from ivimkit.kernels.exponential import exp_single
 from ivimkit.kernels.memory import spot
 from ivimkit.kernels.two_decays.lattice.axes import Extent
-from ivimkit.kernels.two_decays.lattice.pairs import Likelihood
+from ivimkit.kernels.two_decays.lattice.pairs import Likelihood, log_fall, root_single
 from ivimkit.kernels.two_decays.lattice.prior_knots import Prior
 from ivimkit.kernels.two_decays.lattice.scratch_rows import (
     FAST_KNOT,
@@ -38,11 +38,6 @@ __all__ = ["ends_count", "fraction_range", "fraction_spread"]
 _MIN_DEVIATION = 1e-3
 _FAR = np.float32(1e30)
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
-
-
-@inlined
-def _root(x: np.float32) -> np.float32:
-    return np.float32(math.sqrt(x))
 
 
 @inlined
@@ -105,9 +100,11 @@ def _weigh_pairs(
                 seen = single[spot(LOW + at, k)] <= single[spot(HIGH + at, k)]
                 drop = drop if seen else _ZERO
                 variance = variance if seen else _ZERO
-                drop = power * log_single(_ONE + drop) if power > _ZERO else drop
                 single[spot(PAIR_MASS + at, k)] = (
-                    exp_single(-drop) * _root(variance) * step * single[spot(FAST_AREA + block, k)]
+                    exp_single(-log_fall(drop, power))
+                    * root_single(variance)
+                    * step
+                    * single[spot(FAST_AREA + block, k)]
                 )
 
 

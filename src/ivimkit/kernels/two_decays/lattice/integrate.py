@@ -23,7 +23,6 @@ is the difference of squares a million times as large.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -46,7 +45,12 @@ from ivimkit.kernels.two_decays.lattice.counting_pairs import (
     fraction_range,
     fraction_spread,
 )
-from ivimkit.kernels.two_decays.lattice.pairs import Likelihood, fill_pairs, fill_products
+from ivimkit.kernels.two_decays.lattice.pairs import (
+    Likelihood,
+    fill_pairs,
+    fill_products,
+    root_single,
+)
 from ivimkit.kernels.two_decays.lattice.prior_knots import Prior
 from ivimkit.kernels.two_decays.lattice.scratch_rows import (
     FAST_COORDINATE,
@@ -212,13 +216,13 @@ def _add_pair(
             for k in range(LANES):
                 inverse, drop, dot = _drop(single[spot(OFFSET + block, k)], pair)
                 value = exp_single(-power * log_single(_ONE + drop))
-                value *= area * single[spot(PRIOR_VALUE + block, k)] * _root(inverse)
+                value *= area * single[spot(PRIOR_VALUE + block, k)] * root_single(inverse)
                 total += _keep(block + k, value, inverse, drop, dot, distance, s0, single)
         else:
             for k in range(LANES):
                 inverse, drop, dot = _drop(single[spot(OFFSET + block, k)], pair)
                 value = exp_single(-drop)
-                value *= area * single[spot(PRIOR_VALUE + block, k)] * _root(inverse)
+                value *= area * single[spot(PRIOR_VALUE + block, k)] * root_single(inverse)
                 total += _keep(block + k, value, inverse, drop, dot, distance, s0, single)
     return total
 
@@ -240,11 +244,6 @@ def _window(
         return 0, n3
     first = min(max((first + last - LANES) // 2, 0), n3 - LANES)
     return first, first + LANES
-
-
-@inlined
-def _root(x: np.float32) -> np.float32:
-    return np.float32(math.sqrt(x))
 
 
 @device
@@ -421,7 +420,6 @@ def integrate(
     prior: Prior,
     logarithms: bool,
     basis: NDArray[np.float64],
-    inside: bool,
     bounds: Extent,
     room: Room,
 ) -> tuple[Axis, Axis, Axis, Moments]:
@@ -451,11 +449,9 @@ def integrate(
     basis : ndarray, shape (n_slow * n_fast, n_fraction)
         Receives the integral of the likelihood with the interpolation function of each knot; may
         be of size 0.
-    inside : bool
-        Whether to give up, with moments of which the total is negative, if a pair counts where
-        the box ends other than at a bound.
     bounds : tuple of float
-        These bounds, as `extent`.
+        Ends as in `extent`. If a pair counts at an end of the box that is not one of these,
+        nothing is summed, and the total of the moments is negative.
     room : Room
         Scratch, with the weighted signal. Receives the marginals in rows `SLOW_MARGINAL`,
         `FAST_MARGINAL` and `FRACTION_MARGINAL`, weighted as by `weigh_ends`.
@@ -484,7 +480,7 @@ def integrate(
     length = f_last - f_first
     middle = (best[2] - f_first) / length if length > 0.0 else 0.0
     fill_pairs(n1, n2, f_first, f_last, middle, likelihood, scratch, single)
-    if inside and ends_count(n1, n2, extent, bounds, single):
+    if ends_count(n1, n2, extent, bounds, single):
         return axis1, axis2, axis2, outside()
     centre3, spread3 = best[2], spread[2]
     if components.shape[0] == 0 and basis.size == 0 and length > 0.0:

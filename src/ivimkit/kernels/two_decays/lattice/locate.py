@@ -9,11 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, finite, inlined
-from ivimkit.kernels.exponential import exp_single, log, log_single
+from ivimkit.kernels.exponential import exp_single, log
 from ivimkit.kernels.memory import spot
 from ivimkit.kernels.two_decays.atoms import moments
 from ivimkit.kernels.two_decays.lattice.axes import Extent, axis_between, fill_axis
-from ivimkit.kernels.two_decays.lattice.pairs import Likelihood, fill_gains, fill_products
+from ivimkit.kernels.two_decays.lattice.pairs import (
+    Likelihood,
+    fill_gains,
+    fill_products,
+    log_fall,
+)
 from ivimkit.kernels.two_decays.lattice.quantiles import quantile
 from ivimkit.kernels.two_decays.lattice.scratch_rows import (
     FAST_MARGINAL,
@@ -249,8 +254,7 @@ def _weigh(
         for k in range(LANES):
             drop = most - single[spot(at, k)]
             drop = drop if drop > _ZERO else _ZERO
-            drop = power * log_single(_ONE + drop) if power > _ZERO else drop
-            single[REACH + k] = exp_single(-drop) * single[REACH_INNER + k]
+            single[REACH + k] = exp_single(-log_fall(drop, power)) * single[REACH_INNER + k]
         total = _ZERO
         for k in range(LANES):
             total += single[REACH + k]

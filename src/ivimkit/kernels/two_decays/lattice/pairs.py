@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, finite, inlined
-from ivimkit.kernels.exponential import exp
+from ivimkit.kernels.exponential import exp, log_single
 from ivimkit.kernels.memory import spot
 from ivimkit.kernels.two_decays.fitted_decays import MIN_RATE_RATIO
 from ivimkit.kernels.two_decays.lattice.scratch_rows import (
@@ -64,7 +64,15 @@ from ivimkit.kernels.two_decays.lattice.single_rows import (
     SLOPE,
 )
 
-__all__ = ["Likelihood", "fill_gains", "fill_pairs", "fill_products", "weigh_signal"]
+__all__ = [
+    "Likelihood",
+    "fill_gains",
+    "fill_pairs",
+    "fill_products",
+    "log_fall",
+    "root_single",
+    "weigh_signal",
+]
 
 # Share of the squared norm of a decay that is orthogonal to another one, below which the two are
 # one decay.
@@ -91,6 +99,18 @@ class Likelihood(NamedTuple):
     inverse: float
     power: float
     most: float
+
+
+@inlined
+def root_single(x: np.float32) -> np.float32:
+    """Return the square root in single precision."""
+    return np.float32(math.sqrt(x))
+
+
+@inlined
+def log_fall(drop: np.float32, power: np.float32) -> np.float32:
+    """Return by how much the logarithm of the likelihood falls with a drop of the gain."""
+    return power * log_single(_ONE + drop) if power > _ZERO else drop
 
 
 @device
@@ -316,14 +336,14 @@ def fill_pairs(
                 single[spot(DOT_SLOPE + at, k)] = d - c
             for k in range(LANES):
                 # The drop is below K + BASE where (SLOPE z + CUT)^2 < K q: between two roots.
-                root = np.float32(math.sqrt(single[spot(HIGH + at, k)]))
+                root = root_single(single[spot(HIGH + at, k)])
                 slope, cut = single[spot(SLOPE + at, k)] * root, single[spot(CUT + at, k)] * root
                 left = reach - single[spot(BASE + at, k)]
                 square = slope * slope - left * single[spot(NORM_CURVE + at, k)]
                 half = slope * cut - _HALF * left * single[spot(NORM_SLOPE + at, k)]
                 constant = cut * cut - left * single[spot(NORM + at, k)]
                 inner = half * half - square * constant
-                width = np.float32(math.sqrt(inner if inner > _ZERO else _ZERO))
+                width = root_single(inner if inner > _ZERO else _ZERO)
                 over = _ONE / square if square > _ZERO else _ZERO
                 low = (-half - width) * over if square > _ZERO else low_end
                 high = (-half + width) * over if square > _ZERO else high_end

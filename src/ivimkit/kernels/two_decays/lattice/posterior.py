@@ -210,11 +210,12 @@ def posterior_voxel(
         if basis_size > 0:
             # Between two knots there are several nodes.
             nodes = _FULL_NODES
+        # A box from the best fit alone may be too small.
+        ends = extent if clear else look
         axis1, axis2, axis3, found = integrate(
-            b, likelihood, nodes, centre, peak, s0, look, prior, logarithms, basis, clear, extent,
-            room,
-        )  # fmt: skip
-        if not clear or not found.total < 0.0:
+            b, likelihood, nodes, centre, peak, s0, look, prior, logarithms, basis, ends, room
+        )
+        if not found.total < 0.0:
             break
         clear = False
     out[n_par + 1] = levels

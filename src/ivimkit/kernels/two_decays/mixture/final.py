@@ -211,7 +211,7 @@ def write_mixture_posterior(
     axis1, axis2, axis3, found = integrate(
         b, likelihood, _NODES, (r1, log2, f),
         (_WIDTH * sd1, _WIDTH * sd2, _WIDTH * sd3), s0 / unit, look, prior, False,
-        matrix(empty, 0, 1), False, look, room,
+        matrix(empty, 0, 1), look, room,
     )  # fmt: skip
     if not found.total > 0.0:
         return _NO_SIGNAL
